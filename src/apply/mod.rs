@@ -1,0 +1,1 @@
+//! A plan carried out: the lease, the writes in their order, and what is cleaned up later.

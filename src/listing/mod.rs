@@ -1,0 +1,38 @@
+//! Where objects come from, page by page. One adapter a file; every adapter passes [`conformance`].
+
+pub use crate::map::page::{Object, Page, PageBuilder};
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::error::Result;
+use crate::uri::Uri;
+
+/// A source of pages.
+#[async_trait]
+pub trait Listing: Debug + Send + Sync {
+    /// Every object whose URI begins with `prefix`, each once. Within a page, and over the pages of one prefix, keys
+    /// come in byte order unless the source has another order of its own (a list of lines, an inventory).
+    ///
+    /// # Errors
+    /// `Denied`, `NotFound` (the bucket), `Credentials`, `Unreachable`, `Throttled`, `Corrupt`; after an error the stream
+    /// ends. A listing is never silently partial.
+    fn list<'a>(&'a self, prefix: &Uri) -> BoxStream<'a, Result<Page>>;
+
+    /// Whether anything lies below `prefix`; at most one request for one key.
+    async fn any(&self, prefix: &Uri) -> Result<bool>;
+
+    /// What this listing has asked for so far.
+    fn requests(&self) -> Requests;
+}
+
+/// Requests so far, for the progress line and the cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    pub lists: u64,
+    pub gets: u64,
+    /// Answers that told us to slow down, each retried.
+    pub throttled: u64,
+}

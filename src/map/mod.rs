@@ -1,0 +1,86 @@
+//! The hot path: a page of keys in, (table, partition, line) out.
+//!
+//! [`page`] is what comes in; `program` is all rules of all tables, compiled once; `select` is what must wait for the
+//! whole listing (`pick`, `done`); [`group`] gathers the lines of each partition; `shapes` counts what no rule took.
+
+pub mod group;
+pub mod page;
+
+use page::Object;
+
+/// Where mapping's results go, object by object, in the order of the input; what `pick` or `done` holds back comes at
+/// the end.
+pub trait Sink {
+    /// A table takes the object. Called once for each table that does, in the order of the file.
+    fn take(&mut self, object: &Object<'_>, taken: Taken);
+
+    /// No table takes it. Called once.
+    fn leave(&mut self, object: &Object<'_>, why: Why);
+}
+
+/// That a table takes an object: indices into `Rules::tables`, its `rules`, and the mapper's partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    pub table: u32,
+    pub rule: u32,
+    pub partition: PartitionId,
+}
+
+/// A partition's number, dense from 0 in the order of first sight; what it stands for is asked of the mapper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartitionId(pub u32);
+
+/// Why no table takes an object. Where rules disagree, the reason of the one that came furthest, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Why {
+    /// A key of some location of the rule file.
+    Manifest,
+    /// `skip`: a key that ends in `/`.
+    Marker,
+    /// `skip`: a base name that begins with `.` or `_`; or nothing took it and a directory below the listing prefix does.
+    Hidden,
+    /// `skip`: `*_$folder$`.
+    Folder,
+    /// `skip`: zero bytes.
+    Empty,
+    /// `skip`: an archived storage class.
+    Archived,
+    /// No rule matched.
+    Unmatched,
+    /// A date that does not exist, or disagrees with itself.
+    BadDate,
+    /// `exclude`.
+    Excluded,
+    /// `where`.
+    Filtered,
+    /// `done`: no marker yet.
+    Waiting,
+    /// A value that its column's type does not take.
+    BadValue,
+    /// A key that the lookup lacks, with no default.
+    NoLookup,
+    /// `pick` preferred another.
+    Superseded,
+}
+
+impl Why {
+    /// The word for it in `map`'s output and in counts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::Manifest => "manifest",
+            Why::Marker => "directory marker",
+            Why::Hidden => "hidden",
+            Why::Folder => "folder marker",
+            Why::Empty => "zero bytes",
+            Why::Archived => "archived",
+            Why::Unmatched => "unmatched",
+            Why::BadDate => "bad date",
+            Why::Excluded => "excluded",
+            Why::Filtered => "filtered",
+            Why::Waiting => "waiting",
+            Why::BadValue => "bad value",
+            Why::NoLookup => "no such key in lookup",
+            Why::Superseded => "superseded",
+        }
+    }
+}

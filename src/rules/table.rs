@@ -1,0 +1,371 @@
+//! The rule file as the rest of the program sees it: parsed, checked, resolved. Nothing here keeps TOML.
+//!
+//! `file.rs` reads the text into these types and gathers every mistake; a [`Rules`] exists only where there was none.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use globset::GlobMatcher;
+
+use super::set::Expression;
+use super::template::Template;
+use crate::uri::Uri;
+use crate::value::PartitionType;
+
+/// A whole rule file.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The file it was read from, as the user named it (for `restitch.toml:14`).
+    pub path: PathBuf,
+    pub project: Option<String>,
+    pub claim: Claim,
+    pub lookups: Vec<Lookup>,
+    pub listings: Vec<ListingSource>,
+    /// In the order of the text.
+    pub tables: Vec<Table>,
+    /// `[removed] name = 's3://…/'`: locations of tables that left the file and are to be emptied.
+    pub removed: Vec<Removed>,
+}
+
+/// Across tables: each decides alone, or the first table in the file takes an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Claim {
+    #[default]
+    Every,
+    First,
+}
+
+/// `[lookup.plant]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    pub name: String,
+    pub entries: BTreeMap<String, String>,
+}
+
+/// `[[listing]]`: where the listing of a prefix comes from, or how to reach it live.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListingSource {
+    /// `None`: everything.
+    pub prefix: Option<Uri>,
+    /// A file with the listing; `None`: live.
+    pub from: Option<String>,
+    pub access: Access,
+}
+
+/// How a bucket is reached; all from the SDK's own settings where `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Access {
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub profile: Option<String>,
+    pub path_style: Option<bool>,
+    pub requester_pays: bool,
+    pub anonymous: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Removed {
+    pub name: String,
+    pub location: Uri,
+}
+
+/// `[table.NAME]`, with the defaults merged in.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub name: String,
+    /// The line of its header, from 1.
+    pub line: u32,
+    /// Ends in `/`; `None` only where no command that publishes can run.
+    pub location: Option<Uri>,
+    /// Who will read; never empty.
+    pub engines: Vec<Engine>,
+    /// Data columns; empty where neither `columns` nor `ddl` says them.
+    pub columns: Vec<Column>,
+    pub partitioned_by: Vec<Column>,
+    pub comment: Option<String>,
+    /// How the data is read; `None` where the file does not say (then `plan`, `apply` and `ddl` refuse).
+    pub format: Option<Format>,
+    /// Table properties the user states, in the order written.
+    pub properties: Vec<(String, String)>,
+    /// The user's own CREATE EXTERNAL TABLE, as text, where `ddl =` names one; columns and format above come from it.
+    pub ddl: Option<UserDdl>,
+    /// `layout = '{region}/'`: texts and columns; the default is `col=value/` for each.
+    pub layout: Layout,
+    pub partitions: Partitions,
+    pub publish: Publish,
+    pub accept_moves: bool,
+    pub append_only: bool,
+    pub on_trap: OnTrap,
+    pub limits: Limits,
+    pub skip: Skip,
+    pub exclude: Vec<Exclude>,
+    pub pick: Vec<Pick>,
+    /// In the order of the text: the first that matches takes the object.
+    pub rules: Vec<Rule>,
+    pub tests: Vec<Test>,
+}
+
+/// A column: its name in lower case, its DDL type as written, a comment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    pub ddl_type: String,
+    pub comment: Option<String>,
+}
+
+impl Column {
+    pub fn partition_type(&self) -> PartitionType {
+        PartitionType::parse(&self.ddl_type)
+    }
+}
+
+/// A reader whose traps count, with the version where it matters (`trino:476`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Engine {
+    Athena,
+    Trino { version: Option<u32> },
+    Spark,
+    Hive,
+}
+
+/// How the bytes of the objects are read: a serde by class with its properties, and header lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format {
+    pub kind: FormatKind,
+    /// `SerializationLibrary`.
+    pub serde: String,
+    /// `SERDEPROPERTIES`, in the order written.
+    pub serde_properties: Vec<(String, String)>,
+    /// `skip.header.line.count`; 0 where there is none.
+    pub header_lines: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormatKind {
+    Csv,
+    OpenCsv,
+    Tsv,
+    Json,
+    Parquet,
+    Orc,
+    Avro,
+    Regex,
+    /// A serde named by class.
+    Other,
+}
+
+/// The text of the user's own DDL and the file it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserDdl {
+    pub path: PathBuf,
+    pub text: String,
+}
+
+/// Where a partition's manifest directory lies below the location: texts and partition columns, in order; every
+/// column stands in it once, Hive-escaped. Ends in `/`, or is empty (unpartitioned).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pub parts: Vec<LayoutPart>,
+    /// Whether the user wrote it.
+    pub custom: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LayoutPart {
+    Text(String),
+    /// An index into `partitioned_by`.
+    Column(usize),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Partitions {
+    #[default]
+    Registered,
+    Projection,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Publish {
+    #[default]
+    Refresh,
+    Switch,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnTrap {
+    #[default]
+    Refuse,
+    Skip,
+}
+
+/// The brakes' settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// A share of a table's lines, 0.0 to 1.0, of which more may not go at once (from 20 lines on).
+    pub max_removed: f64,
+    pub max_partitions: u64,
+    pub max_lines: u64,
+    /// Seconds.
+    pub max_listing_age_s: Option<u64>,
+    /// Lines of objects older than so many seconds leave.
+    pub leave_after_s: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_removed: 0.1,
+            max_partitions: 100_000,
+            max_lines: 1_000_000,
+            max_listing_age_s: None,
+            leave_after_s: None,
+        }
+    }
+}
+
+/// What is left out before the match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// Keys that end in `/`.
+    pub markers: bool,
+    /// Base names that begin with `.` or `_`.
+    pub hidden: bool,
+    /// `*_$folder$`.
+    pub folder: bool,
+    /// Size 0, where known.
+    pub empty: bool,
+    /// GLACIER and DEEP_ARCHIVE, where known.
+    pub archived: bool,
+}
+
+impl Default for Skip {
+    fn default() -> Skip {
+        Skip { markers: true, hidden: true, folder: true, empty: true, archived: true }
+    }
+}
+
+/// An `exclude` glob and what it is held against.
+#[derive(Clone, Debug)]
+pub struct Exclude {
+    pub source: String,
+    pub over: ExcludeOver,
+    pub glob: GlobMatcher,
+    /// Whether it came from `[defaults]`: then the object goes to no table.
+    pub from_defaults: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExcludeOver {
+    BaseName,
+    Key,
+    Uri,
+}
+
+/// One step of `pick`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pick {
+    pub one: PickOne,
+    /// The arena; `None` is the partition.
+    pub per: Option<Expression>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum PickOne {
+    /// The greatest group.
+    Greatest(Expression),
+    /// The group whose newest object is newest.
+    Newest(Expression),
+    /// The earliest rule.
+    Rule,
+}
+
+/// `[[table.NAME.rule]]`.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// From 1, within its table.
+    pub number: u32,
+    /// The line of its `match` or `regex`, from 1.
+    pub line: u32,
+    pub matcher: Matcher,
+    pub ignore_case: bool,
+    /// One per partition column, in their order: what gives its value.
+    pub values: Vec<ValueSource>,
+    /// The table's and the rule's, both hold.
+    pub conditions: Vec<Condition>,
+    pub exclude: Vec<Exclude>,
+    pub done: Option<Template>,
+    pub line_kind: LineKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum Matcher {
+    Template(Template),
+    /// `regex = '…'` with `under = '…'`: matched against the whole rest of the key.
+    Regex {
+        under: Uri,
+        regex: regex::Regex,
+    },
+}
+
+/// What gives a partition column its value under one rule.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValueSource {
+    /// The capture of its name.
+    Capture(String),
+    /// `set`, the rule's or else the table's.
+    Expression(Expression),
+}
+
+/// What a manifest's line is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineKind {
+    #[default]
+    Object,
+    /// `line = "prefix"`: the literal prefix itself.
+    Prefix,
+}
+
+/// One test of `where`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    pub on: ConditionOn,
+    pub operator: Operator,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConditionOn {
+    Capture(String),
+    Size,
+    Modified,
+    StorageClass,
+    Bucket,
+    Name,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// `[[table.NAME.test]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    pub line: u32,
+    pub uri: Uri,
+    /// Column and value (`None` is NULL); `None` as a whole: no match.
+    pub gives: Option<Vec<(String, Option<String>)>>,
+    pub size: Option<u64>,
+    /// Seconds since 1970, UTC.
+    pub modified: Option<i64>,
+    pub storage_class: Option<String>,
+}
+
+/// A span in the rule file, in bytes.
+pub type Span = Range<usize>;

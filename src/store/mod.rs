@@ -1,0 +1,96 @@
+//! Where manifests live. One adapter a file; every adapter passes [`conformance`].
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use crate::error::{Error, Result};
+use crate::listing::Page;
+use crate::uri::Uri;
+
+/// A place that holds small objects and can write them under a condition. Every URI handed in must be of this store.
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
+    /// The objects whose URI begins with `prefix`, in byte order of their keys, with size and ETag, strictly after
+    /// `start_after` where one is given (a whole key).
+    fn list<'a>(&'a self, prefix: &Uri, start_after: Option<&str>) -> BoxStream<'a, Result<Page>>;
+
+    /// The object, or `None` where there is none.
+    async fn get(&self, uri: &Uri) -> Result<Option<Stored>>;
+
+    /// Writes the whole object or nothing.
+    ///
+    /// # Errors
+    /// `Conflict` if the condition does not hold: something is there (`Absent`), or something else or nothing is
+    /// (`Is`). A store that cannot tell is `Unsupported`. After any other error the write may or may not have landed.
+    async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written>;
+
+    /// Deletes; an object that is not there counts as deleted. Returns those that could not be.
+    async fn delete(&self, uris: &[Uri]) -> Result<Vec<(Uri, Error)>>;
+
+    /// What a plan may say about this store's ETags and costs.
+    fn traits(&self) -> Traits;
+}
+
+/// What must hold for a write to happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Write whatever is there.
+    None,
+    /// Nothing is there: `If-None-Match: *`.
+    Absent,
+    /// Exactly this is there: `If-Match`.
+    Is(ETag),
+}
+
+/// An entity tag, without quotes; opaque but for [`ETag::md5`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ETag(pub String);
+
+impl ETag {
+    /// The MD5 that this tag may be: 32 hex digits. Of a KMS-encrypted object it has the form but not the value, so a
+    /// mismatch proves nothing.
+    pub fn md5(&self) -> Option<[u8; 16]> {
+        let digits = self.0.as_bytes();
+        if digits.len() != 32 {
+            return None;
+        }
+        let mut out = [0u8; 16];
+        for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+            let hex = |b: u8| (b as char).to_digit(16);
+            *byte = (hex(pair[0])? * 16 + hex(pair[1])?) as u8;
+        }
+        Some(out)
+    }
+}
+
+/// An object as read.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub body: Bytes,
+    pub etag: ETag,
+    /// Seconds since 1970, by the store's clock.
+    pub modified: i64,
+    /// The store's clock when it answered, in seconds since 1970.
+    pub now: i64,
+}
+
+/// A write that happened.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub etag: ETag,
+    /// The store's clock when it answered, in seconds since 1970.
+    pub now: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Traits {
+    /// Whether a listed ETag can be the MD5 of the body.
+    pub md5_etags: bool,
+    /// Dollars for 1,000 PUTs or LISTs; 0 where they cost nothing.
+    pub dollars_per_1000_writes: f64,
+    /// Whether two keys that differ only in case are one file there.
+    pub folds_case: bool,
+}

@@ -1,0 +1,201 @@
+//! A partition's values: their types, their NULL, and how Hive writes them into a directory name.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// How Hive writes NULL (and an empty value) into a directory name.
+pub const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// One partition column's value: NULL or a non-empty text in the form its type prints.
+///
+/// NULL, an empty value and [`HIVE_NULL`] are one, NULL: a table whose directories are read by Hive could not tell them
+/// apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartitionValue(Option<Box<str>>);
+
+impl PartitionValue {
+    pub const NULL: PartitionValue = PartitionValue(None);
+
+    /// The value that `text` stands for in a column of no type; see [`PartitionType::value`] for typed ones.
+    pub fn new(text: &str) -> PartitionValue {
+        if text.is_empty() || text == HIVE_NULL { PartitionValue::NULL } else { PartitionValue(Some(text.into())) }
+    }
+
+    /// The text, or `None` for NULL.
+    pub fn as_str(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    pub fn is_null(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// What stands behind `col=` in a directory name: escaped as Hive does, [`HIVE_NULL`] for NULL.
+    pub fn escaped(&self) -> Cow<'_, str> {
+        self.as_str().map_or(Cow::Borrowed(HIVE_NULL), hive_escape)
+    }
+}
+
+/// A partition column's type, as far as it decides how values are checked and printed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PartitionType {
+    /// `string`, `varchar(n)`, `char(n)`: any text.
+    Text,
+    /// `tinyint`, `smallint`, `int`, `bigint`, with their range.
+    Integer { min: i64, max: i64 },
+    /// A whole ISO date.
+    Date,
+    /// Anything else (`boolean`, `decimal(p,s)`, `double`, `timestamp`, …): text, unchecked.
+    Other,
+}
+
+impl PartitionType {
+    /// The type that DDL text such as `int` or `varchar(10)` names.
+    pub fn parse(ddl_type: &str) -> PartitionType {
+        let name = ddl_type.trim().to_ascii_lowercase();
+        let integer = |min: i64, max: i64| PartitionType::Integer { min, max };
+        match name.split('(').next().unwrap_or("").trim() {
+            "string" | "varchar" | "char" => PartitionType::Text,
+            "tinyint" => integer(i8::MIN.into(), i8::MAX.into()),
+            "smallint" => integer(i16::MIN.into(), i16::MAX.into()),
+            "int" | "integer" => integer(i32::MIN.into(), i32::MAX.into()),
+            "bigint" => integer(i64::MIN, i64::MAX),
+            "date" => PartitionType::Date,
+            _ => PartitionType::Other,
+        }
+    }
+
+    /// `text` as a value of this type: integers without leading zeros, dates whole; `None` if it does not fit ("bad
+    /// value"). An empty text and [`HIVE_NULL`] are NULL in every type.
+    pub fn value(&self, text: &str) -> Option<PartitionValue> {
+        let plain = PartitionValue::new(text);
+        if plain.is_null() {
+            return Some(plain);
+        }
+        match self {
+            PartitionType::Text | PartitionType::Other => Some(plain),
+            PartitionType::Date => is_iso_date(text).then_some(plain),
+            PartitionType::Integer { min, max } => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+                    return None;
+                }
+                let number: i64 = text.parse().ok()?;
+                (*min <= number && number <= *max).then(|| PartitionValue(Some(number.to_string().into())))
+            }
+        }
+    }
+}
+
+/// Whether `text` is `yyyy-MM-dd` and that day exists.
+pub fn is_iso_date(text: &str) -> bool {
+    let b = text.as_bytes();
+    let shape = b.len() == 10
+        && b.iter().enumerate().all(|(i, c)| if i == 4 || i == 7 { *c == b'-' } else { c.is_ascii_digit() });
+    let number = |range: std::ops::Range<usize>| b[range].iter().fold(0u32, |n, c| n * 10 + u32::from(c - b'0'));
+    shape && (1..=days_in_month(number(0..4), number(5..7))).contains(&number(8..10))
+}
+
+/// Days in a month of the proleptic Gregorian calendar; 0 for a month that does not exist.
+pub fn days_in_month(year: u32, month: u32) -> u32 {
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        _ => 0,
+    }
+}
+
+/// Escapes a value for a Hive directory name (`FileUtils.escapePathName`): 0x01-0x1F, 0x7F and `" # % ' * / : = ? [ \ ] ^ {` become
+/// `%XX` in upper-case hex; space, `}`, `& + , ; @ $ ! ~ | < >`, the backtick and non-ASCII stay.
+pub fn hive_escape(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(is_hive_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_ascii() && is_hive_escaped(c as u8) {
+            fmt::Write::write_fmt(&mut out, format_args!("%{:02X}", c as u32)).expect("a String takes all text");
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether Hive escapes this byte in a directory name.
+pub fn is_hive_escaped(byte: u8) -> bool {
+    matches!(
+        byte,
+        0x01..=0x1f
+            | 0x7f
+            | b'"'
+            | b'#'
+            | b'%'
+            | b'\''
+            | b'*'
+            | b'/'
+            | b':'
+            | b'='
+            | b'?'
+            | b'['
+            | b'\\'
+            | b']'
+            | b'^'
+            | b'{'
+    )
+}
+
+/// Undoes [`hive_escape`] as Hive does: `%XX` in either case of hex becomes that byte, a malformed `%` stays. `None` if
+/// the bytes are no UTF-8.
+pub fn hive_unescape(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let bytes = text.as_bytes();
+    let hex = |b: Option<&u8>| b.and_then(|b| (*b as char).to_digit(16));
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        match (bytes[i], hex(bytes.get(i + 1)), hex(bytes.get(i + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                i += 3;
+            }
+            (byte, _, _) => {
+                out.push(byte);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8(out).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hive_escapes_what_hive_escapes() {
+        let all: String = (1u8..128).map(char::from).collect();
+        let escaped: String = all.chars().filter(|c| hive_escape(&c.to_string()) != c.to_string()).collect();
+        assert_eq!(escaped.replace(|c: char| c.is_control(), ""), "\"#%'*/:=?[\\]^{");
+        assert_eq!(hive_escape("a:b/é"), "a%3Ab%2Fé");
+        assert_eq!(hive_unescape("a%3ab%zz%2F%").unwrap(), "a:b%zz/%");
+        assert_eq!(hive_unescape("%ff"), None);
+    }
+
+    #[test]
+    fn a_value_takes_its_columns_type() {
+        let int = PartitionType::parse("int");
+        assert_eq!(int.value("007").unwrap().as_str(), Some("7"));
+        assert_eq!(int.value("-0").unwrap().as_str(), Some("0"));
+        assert_eq!(int.value("2147483648"), None);
+        assert_eq!(int.value("+1"), None);
+        assert_eq!(int.value("").unwrap(), PartitionValue::NULL);
+        assert_eq!(PartitionType::parse("DATE").value("2023-02-29"), None);
+        assert!(PartitionType::parse("date").value("2024-02-29").is_some());
+        assert_eq!(PartitionType::parse("varchar(3)").value(HIVE_NULL).unwrap(), PartitionValue::NULL);
+    }
+}
