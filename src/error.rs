@@ -45,8 +45,10 @@ pub enum ErrorKind {
     Leased,
     /// A saved plan no longer fits what is published. Exit 4.
     Stale,
-    /// SIGINT (130) or SIGTERM (143) came.
+    /// SIGINT came. Exit 130.
     Interrupted,
+    /// SIGTERM came. Exit 143.
+    Terminated,
 }
 
 /// An error with all that a person needs: what, where, why, what to do.
@@ -121,6 +123,7 @@ impl Error {
             ErrorKind::Brake | ErrorKind::Moves | ErrorKind::Ownership | ErrorKind::Trap => 3,
             ErrorKind::Conflict | ErrorKind::Leased | ErrorKind::Stale => 4,
             ErrorKind::Interrupted => 130,
+            ErrorKind::Terminated => 143,
             _ => 1,
         }
     }
