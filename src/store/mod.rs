@@ -1,12 +1,14 @@
 //! Where manifests live. One adapter a file; every adapter passes [`conformance`].
 
+pub mod memory;
+
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Page;
 use crate::uri::Uri;
 
@@ -93,4 +95,16 @@ pub struct Traits {
     pub dollars_per_1000_writes: f64,
     /// Whether two keys that differ only in case are one file there.
     pub folds_case: bool,
+}
+
+/// A condition that did not hold, with what was there instead.
+pub(crate) fn conflict(uri: &Uri, condition: &Condition, there: Option<&ETag>) -> Error {
+    let error = Error::new(ErrorKind::Conflict, format!("{} was written by somebody else meanwhile", uri.shown()));
+    let expected = match condition {
+        Condition::None => "anything".to_owned(),
+        Condition::Absent => "nothing there".to_owned(),
+        Condition::Is(etag) => format!("ETag \"{}\"", etag.0),
+    };
+    let found = there.map_or("nothing there".to_owned(), |etag| format!("ETag \"{}\"", etag.0));
+    error.note(format!("expected {expected}, found {found}"))
 }
