@@ -1,6 +1,16 @@
 //! Mistakes in a rule file: gathered, never stopped at the first, shown with file, line, column, caret and help.
+//!
+//! Pure: text in, text out. The excerpt is made safe for a terminal and cut to the width before it is drawn.
 
+use std::io;
 use std::ops::Range;
+use std::path::Path;
+
+use codespan_reporting::diagnostic as drawn;
+use codespan_reporting::files::{Error as FilesError, Files};
+use codespan_reporting::term::{self, GeneralWriteResult, WriteStyle};
+
+use crate::uri::Shown;
 
 /// An error or a warning about one place in the rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +24,7 @@ pub struct Diagnostic {
     pub label: String,
     /// Lines under the excerpt: why.
     pub notes: Vec<String>,
-    /// What to do, as something that can be pasted where possible.
+    /// What to do, as something that can be pasted where possible; its first line is prose, the rest is to be pasted.
     pub help: Option<String>,
 }
 
@@ -22,4 +32,387 @@ pub struct Diagnostic {
 pub enum Severity {
     Error,
     Warning,
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+impl Diagnostic {
+    pub fn error(span: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(Severity::Error, span, message.into())
+    }
+
+    pub fn warning(span: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(Severity::Warning, span, message.into())
+    }
+
+    fn new(severity: Severity, span: Range<usize>, message: String) -> Diagnostic {
+        Diagnostic { severity, message, span, label: String::new(), notes: Vec::new(), help: None }
+    }
+
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
+        self.label = label.into();
+        self
+    }
+
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
+        self.notes.push(note.into());
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, with what is only there sometimes.
+    #[must_use]
+    pub fn help_maybe(mut self, help: Option<String>) -> Diagnostic {
+        self.help = help.or(self.help);
+        self
+    }
+}
+
+/// Where the lines of a text begin, to turn offsets into lines and columns.
+#[derive(Clone, Debug)]
+pub struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub fn new(text: &'a str) -> Lines<'a> {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Lines { text, starts }
+    }
+
+    /// The line of a byte offset, from 1.
+    pub fn line(&self, offset: usize) -> u32 {
+        self.starts.partition_point(|start| *start <= offset) as u32
+    }
+
+    /// The column of a byte offset, in characters from 1.
+    pub fn column(&self, offset: usize) -> u32 {
+        let offset = floor_boundary(self.text, offset.min(self.text.len()));
+        let start = self.starts[self.line(offset) as usize - 1];
+        self.text[start..offset].chars().count() as u32 + 1
+    }
+
+    /// The line's text, without its line ending.
+    fn of_line(&self, line: u32) -> Range<usize> {
+        let start = self.starts[line as usize - 1];
+        let end = self.starts.get(line as usize).copied().unwrap_or(self.text.len());
+        start..start + self.text[start..end].trim_end_matches(['\n', '\r']).len()
+    }
+}
+
+/// Columns of a terminal that everything shown fits into.
+pub const WIDTH: usize = 100;
+
+/// One diagnostic as people read it, with an empty line after it; ANSI colours only if asked for.
+pub fn render(diagnostic: &Diagnostic, path: &Path, lines: &Lines<'_>, color: bool) -> String {
+    let excerpt = Excerpt::new(diagnostic, path, lines);
+    let gutter = excerpt.line.to_string().len() + 3;
+    let severity = match diagnostic.severity {
+        Severity::Error => drawn::Severity::Error,
+        Severity::Warning => drawn::Severity::Warning,
+    };
+    let mut label = drawn::Label::primary((), excerpt.span.clone());
+    let mut notes = Vec::new();
+    let beside = Shown(&diagnostic.label).to_string();
+    if gutter + columns(&excerpt.text[..excerpt.span.end]) + 2 + columns(&beside) <= WIDTH {
+        label.message = beside;
+    } else {
+        notes.push(wrapped(&beside, WIDTH - gutter - 2, 0));
+    }
+    notes.extend(diagnostic.notes.iter().map(|note| wrapped(note, WIDTH - gutter - 2, 0)));
+    if let Some(help) = &diagnostic.help {
+        notes.push(format!("help: {}", wrapped(help, WIDTH - gutter - 8, 6)));
+    }
+    let drawn = drawn::Diagnostic::new(severity)
+        .with_message(wrapped(&diagnostic.message, WIDTH - 9, 2))
+        .with_label(label)
+        .with_notes(notes);
+    let mut out = Painter { out: Vec::new(), color };
+    term::emit_to_write_style(&mut out, &term::Config::default(), &excerpt, &drawn)
+        .expect("the excerpt holds its own span, and a Vec takes all bytes");
+    let text = String::from_utf8(out.out).expect("only text was written");
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The one line that is shown, safe and cut to the width, with the span in it.
+struct Excerpt {
+    name: String,
+    text: String,
+    span: Range<usize>,
+    line: usize,
+    column: usize,
+}
+
+impl Excerpt {
+    fn new(diagnostic: &Diagnostic, path: &Path, lines: &Lines<'_>) -> Excerpt {
+        let start = floor_boundary(lines.text, diagnostic.span.start.min(lines.text.len()));
+        let line = lines.line(start);
+        let range = lines.of_line(line);
+        let start = start.clamp(range.start, range.end);
+        let end = floor_boundary(lines.text, diagnostic.span.end.clamp(start, range.end));
+        let (before, marked, after) =
+            (&lines.text[range.start..start], &lines.text[start..end], &lines.text[end..range.end]);
+        let room = WIDTH - line.to_string().len() - 4;
+        let (text, span) = cut(&safe(before), &safe(marked), &safe(after), room);
+        Excerpt {
+            name: Shown(&path.to_string_lossy()).to_string(),
+            text,
+            span,
+            line: line as usize,
+            column: lines.column(start) as usize,
+        }
+    }
+}
+
+/// A line for a terminal: tabs are four spaces, what a terminal would obey is spelled out.
+fn safe(text: &str) -> String {
+    Shown(&text.replace('\t', "    ")).to_string()
+}
+
+/// `before`, `marked` and `after` as one line of at most `room` columns, and where `marked` stands in it. What is left
+/// out at either end is shown as `…`.
+fn cut(before: &str, marked: &str, after: &str, room: usize) -> (String, Range<usize>) {
+    let marked =
+        if columns(marked) > room * 3 / 4 { head(marked, room * 3 / 4 - 1) + "…" } else { marked.to_owned() };
+    let left = room - columns(&marked);
+    let before_room = if columns(before) + columns(after) <= left {
+        left
+    } else {
+        // At least a third of what is free stays for what follows, if it needs that.
+        left - columns(after).min(left / 3)
+    };
+    let before = if columns(before) <= before_room {
+        before.to_owned()
+    } else {
+        "…".to_owned() + tail(before, before_room - 1)
+    };
+    let left = left - columns(&before);
+    let after = if columns(after) <= left { after.to_owned() } else { head(after, left.saturating_sub(1)) + "…" };
+    let span = before.len()..before.len() + marked.len();
+    (before + &marked + &after, span)
+}
+
+/// Columns on a terminal, at most: anything beyond Latin counts as two, which some of it is.
+fn columns(text: &str) -> usize {
+    text.chars().map(column_width).sum()
+}
+
+fn column_width(c: char) -> usize {
+    if c < '\u{1100}' || matches!(c, '\u{2000}'..='\u{206f}') { 1 } else { 2 }
+}
+
+fn head(text: &str, room: usize) -> String {
+    let mut left = room;
+    text.chars().take_while(|c| left.checked_sub(column_width(*c)).map(|rest| left = rest).is_some()).collect()
+}
+
+fn tail(text: &str, room: usize) -> &str {
+    let mut left = room;
+    let mut from = text.len();
+    for (at, c) in text.char_indices().rev() {
+        match left.checked_sub(column_width(c)) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        from = at;
+    }
+    &text[from..]
+}
+
+/// The first line of `text` broken at spaces to fit `room`; what follows on lines of its own is to be pasted and stays
+/// whole. Every line but the first is moved in by `indent`.
+fn wrapped(text: &str, room: usize, indent: usize) -> String {
+    let mut out = String::new();
+    for (index, line) in text.split('\n').enumerate() {
+        if index > 0 {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            out.push_str(&Shown(line).to_string());
+            continue;
+        }
+        let mut used = 0;
+        for word in Shown(line).to_string().split(' ') {
+            let width = columns(word);
+            if used > 0 && used + 1 + width > room {
+                out.push('\n');
+                out.push_str(&" ".repeat(indent));
+                used = 0;
+            } else if used > 0 {
+                out.push(' ');
+                used += 1;
+            }
+            out.push_str(word);
+            used += width;
+        }
+    }
+    out
+}
+
+fn floor_boundary(text: &str, offset: usize) -> usize {
+    (0..=offset).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+impl<'a> Files<'a> for Excerpt {
+    type FileId = ();
+    type Name = &'a str;
+    type Source = &'a str;
+
+    fn name(&'a self, (): ()) -> Result<&'a str, FilesError> {
+        Ok(&self.name)
+    }
+
+    fn source(&'a self, (): ()) -> Result<&'a str, FilesError> {
+        Ok(&self.text)
+    }
+
+    fn line_index(&'a self, (): (), _: usize) -> Result<usize, FilesError> {
+        Ok(0)
+    }
+
+    fn line_number(&'a self, (): (), _: usize) -> Result<usize, FilesError> {
+        Ok(self.line)
+    }
+
+    fn column_number(&'a self, (): (), _: usize, _: usize) -> Result<usize, FilesError> {
+        Ok(self.column)
+    }
+
+    fn line_range(&'a self, (): (), _: usize) -> Result<Range<usize>, FilesError> {
+        Ok(0..self.text.len())
+    }
+}
+
+/// Writes the styles as SGR sequences, or not at all.
+struct Painter {
+    out: Vec<u8>,
+    color: bool,
+}
+
+impl Painter {
+    fn sgr(&mut self, code: &str) -> GeneralWriteResult {
+        if self.color {
+            self.out.extend_from_slice(format!("\x1b[{code}m").as_bytes());
+        }
+        Ok(())
+    }
+}
+
+impl io::Write for Painter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl WriteStyle for Painter {
+    fn set_header(&mut self, severity: drawn::Severity) -> GeneralWriteResult {
+        self.sgr(if severity == drawn::Severity::Warning { "1;33" } else { "1;31" })
+    }
+
+    fn set_header_message(&mut self) -> GeneralWriteResult {
+        self.sgr("1")
+    }
+
+    fn set_line_number(&mut self) -> GeneralWriteResult {
+        self.sgr("36")
+    }
+
+    fn set_note_bullet(&mut self) -> GeneralWriteResult {
+        self.sgr("36")
+    }
+
+    fn set_source_border(&mut self) -> GeneralWriteResult {
+        self.sgr("36")
+    }
+
+    fn set_label(&mut self, severity: drawn::Severity, _: drawn::LabelStyle) -> GeneralWriteResult {
+        self.sgr(if severity == drawn::Severity::Warning { "33" } else { "31" })
+    }
+
+    fn reset(&mut self) -> GeneralWriteResult {
+        self.sgr("0")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, diagnostic: &Diagnostic) -> String {
+        render(diagnostic, Path::new("restitch.toml"), &Lines::new(text), false)
+    }
+
+    #[test]
+    fn a_diagnostic_reads_as_in_the_transcripts() {
+        let text = "[table.taxes]\nmatch = 's3://b/c/'\n";
+        let diagnostic = Diagnostic::error(22..33, "no capture or `set` gives column `region`")
+            .label("captures nothing")
+            .note("table `taxes` is partitioned by `region` (line 8)")
+            .help("name it in the rule\nset = { region = \"…\" }");
+        assert_eq!(
+            shown(text, &diagnostic),
+            "\
+error: no capture or `set` gives column `region`
+  ┌─ restitch.toml:2:9
+  │
+2 │ match = 's3://b/c/'
+  │         ^^^^^^^^^^^ captures nothing
+  │
+  = table `taxes` is partitioned by `region` (line 8)
+  = help: name it in the rule
+          set = { region = \"…\" }
+
+"
+        );
+    }
+
+    #[test]
+    fn long_lines_are_cut_round_the_caret_and_nothing_is_obeyed() {
+        let text = format!("a = '{}\u{1b}[2J{{x}}{}'", "ä/".repeat(80), "日".repeat(90));
+        let at = text.find("{x}").unwrap();
+        let out = shown(&text, &Diagnostic::error(at..at + 3, "m\u{1b}").label("here").note("word ".repeat(40)));
+        assert!(out.contains("\\u{1b}[2J{x}"), "{out}");
+        assert!(!out.contains('\u{1b}'));
+        for line in out.lines() {
+            assert!(columns(line) <= WIDTH, "{} columns: {line}", columns(line));
+        }
+        let lines: Vec<&str> = out.lines().collect();
+        let caret = lines[4].chars().position(|c| c == '^').unwrap();
+        assert_eq!(lines[3].chars().skip(caret).take(3).collect::<String>(), "{x}");
+    }
+
+    #[test]
+    fn a_span_at_the_end_or_over_lines_still_has_its_caret() {
+        let text = "a = [\n 'é',\n]";
+        assert!(shown(text, &Diagnostic::error(4..text.len(), "m")).contains("1 │ a = [\n  │     ^"));
+        assert!(shown(text, &Diagnostic::error(14..14, "m")).contains("restitch.toml:3:2"));
+        assert!(shown("", &Diagnostic::error(0..0, "m")).contains("restitch.toml:1:1"));
+        assert_eq!((Lines::new(text).line(9), Lines::new(text).column(11)), (2, 5));
+    }
+
+    #[test]
+    fn colour_only_when_asked() {
+        let diagnostic = Diagnostic::warning(0..1, "m");
+        assert!(render(&diagnostic, Path::new("f"), &Lines::new("x"), true).contains("\u{1b}[1;33mwarning"));
+        assert!(!shown("x", &diagnostic).contains('\u{1b}'));
+    }
 }
