@@ -1,0 +1,139 @@
+//! What every command takes: the rule file, where listings come from, and how much is said and how.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use anstream::ColorChoice;
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::interrupt::Interrupt;
+use crate::error::{Error, Result};
+use crate::uri::{Scheme, Uri};
+
+/// Options that every command takes, before or after its name.
+#[derive(Args)]
+pub struct Global {
+    /// The rule file
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "restitch.toml")]
+    pub file: PathBuf,
+
+    /// Take the listing of a prefix (or of everything) from a file instead of the store
+    ///
+    /// SOURCE is a file of URIs or keys, one a line, or `.jsonl` (as `restitch ls` prints), `.json` (as `aws s3api
+    /// list-objects-v2` prints) or `.csv` with a header, also as `.gz` or `.zst`; `-` is standard input. It is taken as
+    /// complete for PREFIX. May be given several times.
+    #[arg(long, global = true, value_name = "[PREFIX=]SOURCE")]
+    pub listing: Vec<ListingArg>,
+
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say more about what is done (-vv: much more)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+
+    /// When to show progress on standard error (auto: on a terminal)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub progress: When,
+
+    #[arg(skip)]
+    pub(super) interrupt: OnceLock<Interrupt>,
+}
+
+/// `auto` looks at the terminal and the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Global {
+    /// Puts colour and logging in force; once, before anything is printed.
+    pub(super) fn settle(&mut self) {
+        match self.color {
+            When::Auto => ColorChoice::Auto,
+            When::Always => ColorChoice::Always,
+            When::Never => ColorChoice::Never,
+        }
+        .write_global();
+        // Only what restitch itself says: the SDK's own events hold headers and with them signatures.
+        let level = match self.verbose {
+            0 => return,
+            1 => "restitch=info",
+            2 => "restitch=debug",
+            _ => "restitch=trace",
+        };
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+            .with_writer(anstream::stderr)
+            .with_ansi(self.color != When::Never)
+            .without_time()
+            .init();
+    }
+
+    /// A line to standard error, unless `-q` is given. `line` holds what [`Shown`](crate::uri::Shown) let through.
+    pub fn say(&self, line: impl std::fmt::Display) {
+        if !self.quiet {
+            anstream::eprintln!("{line}");
+        }
+    }
+
+    /// Turns true when the user wants the run to end; for commands that put something in order first.
+    pub fn interrupt(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.interrupt.get_or_init(Interrupt::new).watch()
+    }
+
+    /// 130 or 143, by the signal that came.
+    pub(super) fn interrupt_code(&self) -> Option<u8> {
+        self.interrupt.get().and_then(Interrupt::code)
+    }
+}
+
+/// `[PREFIX=]SOURCE`. What begins with a scheme has its prefix up to the first `/=`, or else the last `=`; a prefix may
+/// itself hold a `=` (`s3://bucket/dt=2024/=keys.txt`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListingArg {
+    /// `None`: everything, and then every line of the source is a URI.
+    pub prefix: Option<Uri>,
+    /// A path, relative to the working directory; `-` is standard input.
+    pub source: String,
+}
+
+impl FromStr for ListingArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<ListingArg> {
+        let has_scheme = text.split_once("://").is_some_and(|(scheme, _)| Scheme::parse(scheme).is_some());
+        let equals = if has_scheme { text.find("/=").map(|at| at + 1).or_else(|| text.rfind('=')) } else { None };
+        Ok(match equals {
+            Some(at) => ListingArg { prefix: Some(Uri::parse(&text[..at])?), source: text[at + 1..].to_owned() },
+            None => ListingArg { prefix: None, source: text.to_owned() },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_argument_splits_behind_its_prefix() {
+        let split = |text: &str| {
+            let arg: ListingArg = text.parse().unwrap();
+            (arg.prefix.map(|uri| uri.raw()), arg.source)
+        };
+        assert_eq!(split("keys.txt"), (None, "keys.txt".into()));
+        assert_eq!(split("a=b.txt"), (None, "a=b.txt".into()));
+        assert_eq!(split("s3://b/=keys.txt"), (Some("s3://b/".into()), "keys.txt".into()));
+        assert_eq!(split("s3://b/dt=1/=x=y.txt"), (Some("s3://b/dt=1/".into()), "x=y.txt".into()));
+        assert_eq!(split("s3://b/da=-"), (Some("s3://b/da".into()), "-".into()));
+        assert_eq!(split("s3://inventory/manifest.json"), (None, "s3://inventory/manifest.json".into()));
+    }
+}
