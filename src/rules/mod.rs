@@ -1,8 +1,14 @@
 //! What the user writes: the rule file, read and checked, every mistake at once.
 
+mod column;
 pub mod date;
 pub mod diagnostic;
+mod format;
+mod glob;
+pub mod keys;
+mod location;
 pub mod set;
+mod shape;
 pub mod table;
 pub mod template;
 

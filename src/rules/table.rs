@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use globset::GlobMatcher;
-
+pub use super::glob::KeyGlob;
 use super::set::Expression;
 use super::template::Template;
 use crate::uri::Uri;
@@ -250,7 +249,7 @@ impl Default for Skip {
 pub struct Exclude {
     pub source: String,
     pub over: ExcludeOver,
-    pub glob: GlobMatcher,
+    pub glob: KeyGlob,
     /// Whether it came from `[defaults]`: then the object goes to no table.
     pub from_defaults: bool,
 }

@@ -1,0 +1,509 @@
+//! A parsed TOML document held against the table of keys, and read back with the place of everything.
+//!
+//! Pure. What is said here is only about TOML types, names of keys and fixed words; what values mean is `file.rs`.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::Diagnostic;
+use super::keys::{self, Section, Shape};
+
+/// Holds a TOML table against its section, and all that is in it; every mistake is added to `found`.
+pub fn check(section: &'static Section, table: &DeTable<'_>, found: &mut Vec<Diagnostic>) {
+    for (name, value) in in_order(table) {
+        match section.key(name.get_ref()) {
+            Some(key) => check_value(name.get_ref(), &key.shape, key.example, &name.span(), value, found),
+            None => found.push(unknown_key(section, name.get_ref(), name.span())),
+        }
+    }
+}
+
+/// The entries of a TOML table in the order of the text.
+pub fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Key<'i>, &'t Value<'i>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}
+
+pub type Key<'i> = Spanned<toml::de::DeString<'i>>;
+pub type Value<'i> = Spanned<DeValue<'i>>;
+
+/// The candidate that a misspelt word was most likely meant to be.
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let lower = word.to_lowercase();
+    let limit = (word.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= limit && *candidate != word)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// ``did you mean `x`?``, or nothing.
+pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+    nearest(word, candidates).map_or_else(String::new, |near| format!("did you mean `{near}`?"))
+}
+
+fn unknown_key(section: &'static Section, name: &str, span: Range<usize>) -> Diagnostic {
+    let error = Diagnostic::error(span, format!("unknown key `{name}`"));
+    let names = || section.keys.iter().filter(|key| !matches!(key.shape, Shape::Later(_))).map(|key| key.name);
+    let everywhere =
+        [&keys::RULE, &keys::TABLE, &keys::DEFAULTS, &keys::TEST, &keys::LISTING, &keys::FORMAT, &keys::PICK];
+    if let Some(home) = everywhere.into_iter().find(|other| other.key(name).is_some()) {
+        return error.label(format!("belongs in `{}`, not in `{}`", home.header, section.header));
+    }
+    let label = did_you_mean(name, names());
+    if label.is_empty() {
+        let known: Vec<&str> = names().collect();
+        return error.help(format!("`{}` takes {}", section.header, known.join(", ")));
+    }
+    error.label(label)
+}
+
+fn check_value(
+    name: &str,
+    shape: &'static Shape,
+    example: &str,
+    key: &Range<usize>,
+    value: &Value<'_>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let shape = match shape {
+        Shape::Either(shapes) => shapes.iter().find(|shape| has_type(shape, value.get_ref())).unwrap_or(shape),
+        shape => shape,
+    };
+    let wrong = |what: &str| wrong_type(name, shape, example, key, value, what);
+    match (shape, value.get_ref()) {
+        (Shape::Later(until), _) => found.push(
+            Diagnostic::error(key.clone(), format!("`{name}` is not available yet")).label("comes later").help(*until),
+        ),
+        (shape, value) if !has_type(shape, value) => found.push(wrong(this_is(value))),
+        (Shape::Text { pattern, words, .. }, DeValue::String(text)) => {
+            if !pattern.is_empty() && !matches_whole(pattern, text) {
+                found.push(wrong(&not_a_word(text.split(':').next().unwrap_or(text), words)));
+            }
+        }
+        (Shape::Word(words), DeValue::String(text)) if !words.contains(&&**text) => {
+            found.push(wrong(&not_a_word(text, words)));
+        }
+        (Shape::Whole { min, max }, DeValue::Integer(number)) => {
+            let number = whole(number);
+            if number.is_none_or(|number| !(*min..=*max).contains(&number)) {
+                found.push(wrong("out of range"));
+            }
+        }
+        (Shape::Share, DeValue::Float(_) | DeValue::Integer(_)) => {
+            if share(value.get_ref()).is_none() {
+                found.push(wrong("out of range"));
+            }
+        }
+        (Shape::List(of), DeValue::Array(items)) => {
+            items.iter().for_each(|item| check_value(name, of, example, &item.span(), item, found));
+        }
+        (Shape::Map { of, .. }, DeValue::Table(entries)) => {
+            for (entry, value) in in_order(entries) {
+                check_value(entry.get_ref(), of, "", &entry.span(), value, found);
+            }
+        }
+        (Shape::Section(section), DeValue::Table(table)) => check(section, table, found),
+        (Shape::Sections(section), DeValue::Array(tables)) => {
+            let tables = tables.iter().filter_map(|table| table.get_ref().as_table());
+            tables.for_each(|table| check(section, table, found));
+        }
+        _ => {}
+    }
+}
+
+/// Whether the TOML type is one that the shape takes, whatever the value.
+fn has_type(shape: &Shape, value: &DeValue<'_>) -> bool {
+    match (shape, value) {
+        (Shape::Either(shapes), _) => shapes.iter().any(|shape| has_type(shape, value)),
+        (Shape::Text { .. } | Shape::Word(_) | Shape::Scalar, DeValue::String(_))
+        | (Shape::Flag, DeValue::Boolean(_))
+        | (Shape::False, DeValue::Boolean(false))
+        | (Shape::Whole { .. } | Shape::Scalar | Shape::Share, DeValue::Integer(_))
+        | (Shape::Share, DeValue::Float(_))
+        | (Shape::Moment, DeValue::Datetime(_))
+        | (Shape::List(_), DeValue::Array(_))
+        | (Shape::Map { .. } | Shape::Section(_), DeValue::Table(_)) => true,
+        (Shape::Sections(_), DeValue::Array(items)) => items.iter().all(|item| item.get_ref().is_table()),
+        _ => false,
+    }
+}
+
+fn wrong_type(
+    name: &str,
+    shape: &Shape,
+    example: &str,
+    key: &Range<usize>,
+    value: &Value<'_>,
+    label: &str,
+) -> Diagnostic {
+    // An empty value is a broken line that TOML has already complained about; point at something all the same.
+    let span = if value.span().is_empty() { key.clone() } else { value.span() };
+    let error = Diagnostic::error(span, format!("`{name}` takes {}", shape.takes()));
+    let error = error.label(label);
+    match (shape, value.get_ref()) {
+        (Shape::Sections(section), DeValue::Table(_)) => error.help(format!("write\n{}", section.header)),
+        _ if example.is_empty() => error,
+        _ => error.help(format!("write it as in\n{name} = {example}")),
+    }
+}
+
+fn not_a_word(text: &str, words: &[&'static str]) -> String {
+    let label = did_you_mean(text, words.iter().copied());
+    if label.is_empty() { "this is not one".to_owned() } else { label }
+}
+
+fn this_is(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "this is text",
+        DeValue::Integer(_) => "this is a whole number",
+        DeValue::Float(_) => "this is a fraction",
+        DeValue::Boolean(true) => "this is true",
+        DeValue::Boolean(false) => "this is false",
+        DeValue::Datetime(_) => "this is a date",
+        DeValue::Array(_) => "this is a list",
+        DeValue::Table(_) => "this is a table",
+    }
+}
+
+fn matches_whole(pattern: &str, text: &str) -> bool {
+    regex::Regex::new(&format!("^(?:{pattern})$")).expect("the patterns of the key table compile").is_match(text)
+}
+
+fn whole(number: &toml::de::DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+fn share(value: &DeValue<'_>) -> Option<f64> {
+    let share: f64 = match value {
+        DeValue::Float(number) => number.as_str().parse().ok()?,
+        DeValue::Integer(number) => whole(number)? as f64,
+        _ => return None,
+    };
+    (0.0..=1.0).contains(&share).then_some(share)
+}
+
+/// A TOML table with the section that it was held against. What it hands out has the right TOML type; what has not, or
+/// is not there, is `None`.
+#[derive(Clone, Debug)]
+pub struct Node<'a> {
+    /// The whole rule file.
+    file: &'a str,
+    table: &'a DeTable<'a>,
+    section: &'static Section,
+    /// The header, or the inline table.
+    pub span: Range<usize>,
+}
+
+/// A TOML string and where it stands.
+#[derive(Clone, Debug)]
+pub struct Text<'a> {
+    pub value: &'a str,
+    /// With its quotes, in bytes of the file.
+    pub span: Range<usize>,
+    /// As it stands in the file, with its quotes.
+    raw: &'a str,
+}
+
+/// A name of the user's own, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Name<'a> {
+    pub value: &'a str,
+    pub span: Range<usize>,
+}
+
+impl<'a> Node<'a> {
+    pub fn new(file: &'a str, table: &'a DeTable<'a>, section: &'static Section, span: Range<usize>) -> Node<'a> {
+        Node { file, table, section, span }
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.entry(key).is_some()
+    }
+
+    /// Where the key itself stands.
+    pub fn key_span(&self, key: &str) -> Option<Range<usize>> {
+        self.table.get_key_value(key).map(|(name, _)| name.span())
+    }
+
+    pub fn value_span(&self, key: &str) -> Option<Range<usize>> {
+        self.entry(key).map(Spanned::span)
+    }
+
+    pub fn text(&self, key: &str) -> Option<Text<'a>> {
+        self.entry(key).and_then(|value| self.as_text(value))
+    }
+
+    /// A word of the key's list; another one is `None`.
+    pub fn word(&self, key: &str) -> Option<&'a str> {
+        self.entry(key)?.get_ref().as_str()
+    }
+
+    /// A text or each text of a list.
+    pub fn texts(&self, key: &str) -> Option<Vec<Text<'a>>> {
+        self.entry(key).and_then(|value| self.as_texts(value))
+    }
+
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        self.entry(key)?.get_ref().as_bool()
+    }
+
+    pub fn whole(&self, key: &str) -> Option<u64> {
+        self.entry(key)?.get_ref().as_integer().and_then(whole)?.try_into().ok()
+    }
+
+    /// From 0 to 1.
+    pub fn share(&self, key: &str) -> Option<f64> {
+        share(self.entry(key)?.get_ref())
+    }
+
+    pub fn moment(&self, key: &str) -> Option<&'a toml::value::Datetime> {
+        self.entry(key)?.get_ref().as_datetime()
+    }
+
+    /// The entries of a table of the user's own names, in the order of the text.
+    pub fn map(&self, key: &str) -> Option<Vec<(Name<'a>, &'a Value<'a>)>> {
+        Some(self.entries(self.entry(key)?.get_ref().as_table()?))
+    }
+
+    /// The names and texts (or numbers, as written in decimal) of such a table.
+    pub fn scalars(&self, key: &str) -> Option<Vec<(Name<'a>, Scalar<'a>)>> {
+        let entries = self.map(key)?;
+        Some(entries.into_iter().filter_map(|(name, value)| Some((name, self.as_scalar(value)?))).collect())
+    }
+
+    pub fn section(&self, key: &str) -> Option<Node<'a>> {
+        let value = self.entry(key)?;
+        Some(self.as_section(self.section_of(key)?, value.get_ref().as_table()?, value.span()))
+    }
+
+    /// One section, or each of a list.
+    pub fn sections(&self, key: &str) -> Vec<Node<'a>> {
+        let Some((value, section)) = self.entry(key).zip(self.section_of(key)) else { return Vec::new() };
+        let one = |value: &'a Value<'a>| Some(self.as_section(section, value.get_ref().as_table()?, value.span()));
+        match value.get_ref() {
+            DeValue::Array(items) => items.iter().filter_map(one).collect(),
+            _ => one(value).into_iter().collect(),
+        }
+    }
+
+    /// `[key.NAME]`: the named sections under a key, in the order of the text.
+    pub fn named(&self, key: &str) -> Vec<(Name<'a>, Node<'a>)> {
+        let Some(Shape::Map { of: Shape::Section(section), .. }) = self.section.key(key).map(|key| &key.shape) else {
+            return Vec::new();
+        };
+        let entries = self.map(key).unwrap_or_default().into_iter();
+        entries
+            .filter_map(|(name, value)| {
+                let node = self.as_section(section, value.get_ref().as_table()?, value.span());
+                Some((name, node))
+            })
+            .collect()
+    }
+
+    pub fn as_text(&self, value: &'a Value<'a>) -> Option<Text<'a>> {
+        let text = value.get_ref().as_str()?;
+        Some(Text { value: text, span: value.span(), raw: self.file.get(value.span())? })
+    }
+
+    pub fn as_texts(&self, value: &'a Value<'a>) -> Option<Vec<Text<'a>>> {
+        match value.get_ref() {
+            DeValue::Array(items) => Some(items.iter().filter_map(|item| self.as_text(item)).collect()),
+            _ => self.as_text(value).map(|text| vec![text]),
+        }
+    }
+
+    pub fn as_scalar(&self, value: &'a Value<'a>) -> Option<Scalar<'a>> {
+        match value.get_ref() {
+            DeValue::Integer(number) => Some(Scalar::Number(whole(number)?, value.span())),
+            _ => self.as_text(value).map(Scalar::Text),
+        }
+    }
+
+    pub fn entries(&self, table: &'a DeTable<'a>) -> Vec<(Name<'a>, &'a Value<'a>)> {
+        in_order(table)
+            .into_iter()
+            .map(|(name, value)| (Name { value: name.get_ref(), span: name.span() }, value))
+            .collect()
+    }
+
+    fn as_section(&self, section: &'static Section, table: &'a DeTable<'a>, span: Range<usize>) -> Node<'a> {
+        Node { file: self.file, table, section, span }
+    }
+
+    fn section_of(&self, key: &str) -> Option<&'static Section> {
+        fn find(shape: &'static Shape) -> Option<&'static Section> {
+            match shape {
+                Shape::Section(section) | Shape::Sections(section) => Some(section),
+                Shape::List(of) => find(of),
+                Shape::Either(shapes) => shapes.iter().find_map(find),
+                _ => None,
+            }
+        }
+        find(&self.section.key(key)?.shape)
+    }
+
+    fn entry(&self, key: &str) -> Option<&'a Value<'a>> {
+        debug_assert!(self.section.key(key).is_some(), "`{key}` is not in the table of keys");
+        self.table.get(key)
+    }
+}
+
+/// A text or a whole number.
+#[derive(Clone, Debug)]
+pub enum Scalar<'a> {
+    Text(Text<'a>),
+    Number(i64, Range<usize>),
+}
+
+impl Scalar<'_> {
+    pub fn span(&self) -> Range<usize> {
+        match self {
+            Scalar::Text(text) => text.span.clone(),
+            Scalar::Number(_, span) => span.clone(),
+        }
+    }
+
+    pub fn to_text(&self) -> String {
+        match self {
+            Scalar::Text(text) => text.value.to_owned(),
+            Scalar::Number(number, _) => number.to_string(),
+        }
+    }
+}
+
+impl Text<'_> {
+    /// Where bytes `range` of the value stand in the file.
+    pub fn at(&self, range: Range<usize>) -> Range<usize> {
+        let offsets = self.offsets();
+        let last = offsets.len() - 1;
+        let (start, end) = (offsets[range.start.min(last)], offsets[range.end.min(last)]);
+        self.span.start + start..self.span.start + end.max(start)
+    }
+
+    /// For each byte of the value, and for its end, the byte of `raw` that it comes from.
+    fn offsets(&self) -> Vec<usize> {
+        let quote = self.raw.chars().next().unwrap_or('"');
+        let multiline = self.raw.len() >= 6 && self.raw.starts_with(&quote.to_string().repeat(3));
+        let mut at = if multiline { 3 } else { 1 };
+        if multiline {
+            at += ["\r\n", "\n"].into_iter().find(|end| self.raw[at..].starts_with(end)).map_or(0, str::len);
+        }
+        let mut offsets = Vec::with_capacity(self.value.len() + 1);
+        for c in self.value.chars() {
+            if quote == '"' {
+                at = after_line_ending_backslash(self.raw, at);
+            }
+            if c == '\n' && self.raw[at..].starts_with("\r\n") {
+                at += 1;
+            }
+            offsets.extend(std::iter::repeat_n(at, c.len_utf8()));
+            at += if quote == '"' { escape_len(&self.raw[at..]) } else { c.len_utf8() };
+            at = at.min(self.raw.len());
+        }
+        offsets.push(at);
+        offsets
+    }
+}
+
+/// Skips `\` at the end of a line with all white space that follows.
+fn after_line_ending_backslash(raw: &str, mut at: usize) -> usize {
+    while let Some(rest) = raw[at..].strip_prefix('\\') {
+        let line_end = rest.trim_start_matches([' ', '\t', '\r']);
+        if !line_end.starts_with('\n') {
+            break;
+        }
+        at = raw.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len();
+    }
+    at
+}
+
+/// Bytes of the character or escape that a basic string's rest begins with.
+fn escape_len(rest: &str) -> usize {
+    let mut chars = rest.chars();
+    match (chars.next(), chars.next()) {
+        (Some('\\'), Some('u')) => 6,
+        (Some('\\'), Some('U')) => 10,
+        (Some('\\'), Some('x')) => 4,
+        (Some('\\'), Some(_)) => 2,
+        (Some(c), _) => c.len_utf8(),
+        (None, _) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(file: &str) -> Vec<String> {
+        let (table, errors) = DeTable::parse_recoverable(file);
+        assert!(errors.is_empty(), "{errors:?}");
+        let mut found = Vec::new();
+        check(&keys::FILE, table.get_ref(), &mut found);
+        found.into_iter().map(|d| format!("{} | {} | {}", d.message, d.label, &file[d.span])).collect()
+    }
+
+    #[test]
+    fn keys_are_found_out() {
+        assert_eq!(
+            found("projet = 'x'\n[table.t]\nmatch = 'x'\nclaim = 'first'\nzzzzz = 1\npartitionned_by = []\nlike = 'x'"),
+            [
+                "unknown key `projet` | did you mean `project`? | projet",
+                "unknown key `match` | belongs in `[[table.NAME.rule]]`, not in `[table.NAME]` | match",
+                "unknown key `claim` | belongs in `[defaults]`, not in `[table.NAME]` | claim",
+                "unknown key `zzzzz` |  | zzzzz",
+                "unknown key `partitionned_by` | did you mean `partitioned_by`? | partitionned_by",
+                "`like` is not available yet | comes later | like",
+            ]
+        );
+    }
+
+    #[test]
+    fn types_are_found_out() {
+        assert_eq!(
+            found(
+                "[defaults]\nengine = ['athena', 'trimo:4']\nskip = 'hiden'\nappend_only = 1\nmax_lines = 0\nmax_removed = 1.5\n[table]\nrule = []\n[table.t]\ncolumns = 'a int'\nset = { a = 1.5, b = true }\nrule = {}\n[[table.t.test]]\ngives = true"
+            ),
+            [
+                "`engine` takes \"athena\", \"trino\", \"spark\" or \"hive\" | did you mean `trino`? | 'trimo:4'",
+                "`skip` takes one of \"markers\", \"hidden\", \"folder\", \"empty\", \"archived\" | did you mean `hidden`? | 'hiden'",
+                "`append_only` takes true or false | this is a whole number | 1",
+                "`max_lines` takes a whole number from 1 | out of range | 0",
+                "`max_removed` takes a number from 0 to 1 | out of range | 1.5",
+                "`rule` takes a table | this is a list | []",
+                "`columns` takes a list, each text as in \"id bigint\" | this is text | 'a int'",
+                "`a` takes text or a whole number | this is a fraction | 1.5",
+                "`b` takes text or a whole number | this is true | true",
+                "`rule` takes tables, each under [[table.NAME.rule]] | this is a table | {}",
+                "`gives` takes false, or a table of partition columns, each text or a whole number | this is true | true",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_place_in_a_string_is_a_place_in_the_file() {
+        for (file, value, range, there) in [
+            ("k = 'ab{c}'", "ab{c}", 2..5, "{c}"),
+            ("k = \"a\\u0041{c}\"", "aA{c}", 1..2, "\\u0041"),
+            ("k = \"a\\u0041{c}\"", "aA{c}", 2..5, "{c}"),
+            ("k = \"é\\\\{c}\"", "é\\{c}", 3..6, "{c}"),
+            ("k = '''\nab\n{c}'''", "ab\n{c}", 3..6, "{c}"),
+            ("k = \"\"\"\r\nab \\\r\n   {c}\"\"\"", "ab {c}", 3..6, "{c}"),
+            ("k = \"\"\"a\\t\\U0001F600{c}\"\"\"", "a\t😀{c}", 6..9, "{c}"),
+            ("k = 'abc'", "abc", 3..3, ""),
+        ] {
+            let (table, errors) = DeTable::parse_recoverable(file);
+            assert!(errors.is_empty(), "{errors:?}");
+            let value_there = table.get_ref().get("k").unwrap();
+            let node = Node::new(file, table.get_ref(), &keys::FILE, 0..0);
+            let text = node.as_text(value_there).unwrap();
+            assert_eq!(text.value, value);
+            assert_eq!(&file[text.at(range)], there, "{file}");
+        }
+    }
+}
