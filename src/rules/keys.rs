@@ -521,11 +521,11 @@ pub static FORMAT: Section = Section {
     header: "format",
     doc: "How the data is read, with its settings.",
     keys: &[
-        Key { name: "name", shape: Shape::Word(FORMATS), doc: "The format; or say `serde`.", example: "\"csv\"" },
+        Key { name: "type", shape: Shape::Word(FORMATS), doc: "The format; or say `serde` alone.", example: "\"csv\"" },
         Key {
             name: "serde",
             shape: TEXT,
-            doc: "The class of any other serde.",
+            doc: "The class of any serde; for json also \"openx\" (the default) or \"hcatalog\".",
             example: "\"com.example.hive.MySerDe\"",
         },
         Key {
@@ -537,27 +537,22 @@ pub static FORMAT: Section = Section {
         Key {
             name: "delimiter",
             shape: TEXT,
-            doc: "csv, opencsv: what stands between fields, one character.",
+            doc: "csv, opencsv: what stands between fields, one ASCII character.",
             example: "\";\"",
         },
-        Key { name: "escape", shape: TEXT, doc: "csv, opencsv, tsv: the escape character.", example: "'\\'" },
+        Key { name: "escape", shape: TEXT, doc: "csv, tsv, opencsv: the escape character.", example: "'\\'" },
         Key { name: "quote", shape: TEXT, doc: "opencsv: the quote character.", example: "'\"'" },
+        Key { name: "null", shape: TEXT, doc: "csv, tsv: the text that is NULL.", example: "'\\N'" },
         Key {
             name: "header_lines",
             shape: Shape::Whole { min: 0, max: 1_000_000 },
-            doc: "csv, opencsv, tsv, regex: lines to skip at the start of each object.",
+            doc: "csv, tsv, opencsv, regex: lines to skip at the top of each object.",
             example: "1",
-        },
-        Key {
-            name: "flavour",
-            shape: Shape::Word(&["openx", "hcatalog"]),
-            doc: "json: which of the two serdes.",
-            example: "\"openx\"",
         },
         Key {
             name: "regex",
             shape: TEXT,
-            doc: "regex: the expression that each line matches, a group a column.",
+            doc: "regex: the Java expression that each line matches, a group a column.",
             example: "'^(\\S+) (\\S+)$'",
         },
         Key { name: "schema", shape: TEXT, doc: "avro: the schema, as JSON text.", example: "'{\"type\":\"record\"}'" },

@@ -3,7 +3,6 @@
 mod column;
 pub mod date;
 pub mod diagnostic;
-mod format;
 mod glob;
 pub mod keys;
 mod location;
