@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::OnceLock;
 
 use anstream::ColorChoice;
 use clap::{ArgAction, Args, ValueEnum};
+use tokio::sync::watch;
 
 use super::interrupt::Interrupt;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::uri::{Scheme, Uri};
 
 /// Options that every command takes, before or after its name.
@@ -43,7 +43,7 @@ pub struct Global {
     pub progress: When,
 
     #[arg(skip)]
-    pub(super) interrupt: OnceLock<Interrupt>,
+    pub(super) interrupt: Interrupt,
 }
 
 /// `auto` looks at the terminal and the environment.
@@ -85,14 +85,10 @@ impl Global {
         }
     }
 
-    /// Turns true when the user wants the run to end; for commands that put something in order first.
-    pub fn interrupt(&self) -> tokio::sync::watch::Receiver<bool> {
-        self.interrupt.get_or_init(Interrupt::new).watch()
-    }
-
-    /// 130 or 143, by the signal that came.
-    pub(super) fn interrupt_code(&self) -> Option<u8> {
-        self.interrupt.get().and_then(Interrupt::code)
+    /// Holds `Interrupted` or `Terminated` once the user wants the run to end; for commands that put something in order
+    /// first, and then end with an error of that kind.
+    pub fn interrupt(&self) -> watch::Receiver<Option<ErrorKind>> {
+        self.interrupt.subscribe()
     }
 }
 

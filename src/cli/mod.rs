@@ -26,7 +26,7 @@ pub use global::{Global, ListingArg};
 pub use progress::Progress;
 pub use show::Output;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Any set of S3 objects as an Athena table, without moving a byte.
 ///
@@ -115,10 +115,7 @@ fn finish(global: &Global, ended: Result<Exit>) -> u8 {
         Err(error) if show::is_closed_pipe(&error) => 0,
         Err(error) => {
             show::error(global, &error);
-            match error.kind() {
-                ErrorKind::Interrupted => global.interrupt_code().unwrap_or(error.exit_code()),
-                _ => error.exit_code(),
-            }
+            error.exit_code()
         }
     }
 }
