@@ -1,5 +1,8 @@
 //! Where objects come from, page by page. One adapter a file; every adapter passes [`conformance`].
 
+pub mod folder;
+mod thread;
+
 pub use crate::map::page::{Object, Page, PageBuilder};
 
 use std::fmt::Debug;
@@ -26,6 +29,11 @@ pub trait Listing: Debug + Send + Sync {
 
     /// What this listing has asked for so far.
     fn requests(&self) -> Requests;
+
+    /// When what it lists was true, in seconds since 1970; `None`: as it is asked, live.
+    fn as_of(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// Requests so far, for the progress line and the cost.

@@ -9,13 +9,14 @@ use crate::uri::{Bucket, Uri};
 pub struct Page {
     bucket: Bucket,
     text: String,
-    objects: Vec<Entry>,
+    keys: Vec<Range<u32>>,
+    /// One per key, or empty where the listing says nothing but keys.
+    attributes: Vec<Attributes>,
 }
 
 /// Spans into the page's text; an attribute that the listing lacks is absent.
-#[derive(Clone, Debug)]
-struct Entry {
-    key: Range<u32>,
+#[derive(Clone, Debug, Default)]
+struct Attributes {
     physical: Option<Range<u32>>,
     size: Option<u64>,
     modified: Option<i64>,
@@ -69,29 +70,41 @@ impl Page {
     }
 
     pub fn len(&self) -> usize {
-        self.objects.len()
+        self.keys.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+        self.keys.is_empty()
+    }
+
+    /// The buffer that holds every key, for searches over all of them at once; what stands between keys is undefined.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn key(&self, index: usize) -> &str {
+        let span = &self.keys[index];
+        &self.text[span.start as usize..span.end as usize]
     }
 
     pub fn object(&self, index: usize) -> Object<'_> {
-        let entry = &self.objects[index];
+        const NONE: Attributes =
+            Attributes { physical: None, size: None, modified: None, storage_class: None, etag: None };
+        let attributes = self.attributes.get(index).unwrap_or(&NONE);
         let text = |span: &Range<u32>| &self.text[span.start as usize..span.end as usize];
         Object {
             bucket: &self.bucket,
-            key: text(&entry.key),
-            physical: entry.physical.as_ref().map(text),
-            size: entry.size,
-            modified: entry.modified,
-            storage_class: entry.storage_class.as_ref().map(text),
-            etag: entry.etag.as_ref().map(text),
+            key: self.key(index),
+            physical: attributes.physical.as_ref().map(text),
+            size: attributes.size,
+            modified: attributes.modified,
+            storage_class: attributes.storage_class.as_ref().map(text),
+            etag: attributes.etag.as_ref().map(text),
         }
     }
 
     pub fn objects(&self) -> impl ExactSizeIterator<Item = Object<'_>> {
-        (0..self.objects.len()).map(|index| self.object(index))
+        (0..self.keys.len()).map(|index| self.object(index))
     }
 }
 
@@ -103,32 +116,29 @@ pub struct PageBuilder {
 
 impl PageBuilder {
     pub fn new(bucket: Bucket) -> PageBuilder {
-        PageBuilder { page: Page { bucket, text: String::new(), objects: Vec::new() } }
+        PageBuilder { page: Page { bucket, text: String::new(), keys: Vec::new(), attributes: Vec::new() } }
     }
 
     /// A page over text that already holds the keys, one span each: no key is copied.
     pub fn over(bucket: Bucket, text: String, keys: impl IntoIterator<Item = Range<u32>>) -> Page {
-        let entry = |key| Entry { key, physical: None, size: None, modified: None, storage_class: None, etag: None };
-        let objects: Vec<Entry> = keys.into_iter().map(entry).collect();
-        debug_assert!(objects.iter().all(|e| text.get(e.key.start as usize..e.key.end as usize).is_some()));
-        Page { bucket, text, objects }
+        let keys: Vec<Range<u32>> = keys.into_iter().collect();
+        debug_assert!(keys.iter().all(|key| text.get(key.start as usize..key.end as usize).is_some()));
+        Page { bucket, text, keys, attributes: Vec::new() }
     }
 
     /// Adds an object; its `bucket` must be the page's.
     pub fn push(&mut self, object: &Object<'_>) {
         debug_assert_eq!(object.bucket, &self.page.bucket);
         let key = self.text(object.key);
-        let physical = object.physical.map(|text| self.text(text));
-        let storage_class = object.storage_class.map(|text| self.text(text));
-        let etag = object.etag.map(|text| self.text(text));
-        self.page.objects.push(Entry {
-            key,
-            physical,
+        let attributes = Attributes {
+            physical: object.physical.map(|text| self.text(text)),
             size: object.size,
             modified: object.modified,
-            storage_class,
-            etag,
-        });
+            storage_class: object.storage_class.map(|text| self.text(text)),
+            etag: object.etag.map(|text| self.text(text)),
+        };
+        self.page.keys.push(key);
+        self.page.attributes.push(attributes);
     }
 
     /// Bytes of text so far.
