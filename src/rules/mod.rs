@@ -6,6 +6,7 @@ pub mod diagnostic;
 mod glob;
 pub mod keys;
 mod location;
+pub mod order;
 pub mod set;
 mod shape;
 pub mod table;
