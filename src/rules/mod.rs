@@ -2,11 +2,13 @@
 
 mod column;
 pub mod date;
+pub mod ddl_in;
 pub mod diagnostic;
 mod glob;
 pub mod keys;
 mod location;
 pub mod order;
+pub mod format;
 pub mod set;
 mod shape;
 pub mod table;
