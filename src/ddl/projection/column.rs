@@ -428,22 +428,16 @@ fn expressed(rule: &Rule, expression: &Expression) -> Source {
         .iter()
         .map(|part| match part {
             ExpressionPart::Text(text) => Some(text.as_str()),
-            ExpressionPart::Hole { .. } => None,
+            ExpressionPart::Hole(_) => None,
         })
         .collect();
     if let Some(text) = texts {
         return Source::Closed(Values::from([text]));
     }
-    match expression.parts.as_slice() {
-        [ExpressionPart::Hole { from: HoleSource::Capture(name), filters }] => match filters.as_slice() {
-            [] => captured(rule, name),
-            [Filter::Format(form)] => DatePattern::from_form(form).map_or(Source::Open, Source::Date),
-            _ => Source::Open,
-        },
-        [ExpressionPart::Hole { from: HoleSource::Attribute(_), filters }] => match filters.as_slice() {
-            [Filter::Format(form)] => DatePattern::from_form(form).map_or(Source::Open, Source::Date),
-            _ => Source::Open,
-        },
+    let [ExpressionPart::Hole(hole)] = expression.parts.as_slice() else { return Source::Open };
+    match (&hole.from, hole.filters.as_slice()) {
+        (HoleSource::Capture(name), []) => captured(rule, name),
+        (_, [Filter::Format(form)]) => DatePattern::from_form(form).map_or(Source::Open, Source::Date),
         _ => Source::Open,
     }
 }
