@@ -131,7 +131,8 @@ impl World {
     /// # Panics
     /// Without `AWS_ENDPOINT_URL`, which `tests/engines/s3` sets.
     async fn new() -> World {
-        std::env::var("AWS_ENDPOINT_URL").expect("run as `tests/engines/s3 minio cargo test --test spark -- --ignored`");
+        std::env::var("AWS_ENDPOINT_URL")
+            .expect("run as `tests/engines/s3 minio cargo test --test spark -- --ignored`");
         let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
         let client = Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
         for bucket in BUCKETS {
