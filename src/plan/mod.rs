@@ -1,1 +1,361 @@
 //! Desired against current: what is published, what should be, and the changes between, as data.
+//!
+//! Pure. [`Draft`] gathers the steps of [`merge`] into a [`TablePlan`]; the world half reads the published bodies that it
+//! asks for. A [`Plan`] alone says what an apply will do: each change carries what must hold for it.
+
+pub mod brakes;
+pub mod cost;
+pub mod manifest;
+pub mod marker;
+pub mod merge;
+pub mod moves;
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use self::manifest::{Desired, Shape};
+use self::marker::Marker;
+use self::merge::{Published, Step, compare_lines, lines};
+use self::moves::{Move, Moves, Suspects};
+use crate::error::{Error, ErrorKind, Result};
+use crate::uri::Shown;
+use crate::value::PartitionValue;
+
+/// The version of a plan's JSON and of saved plans; `docs/publishing.md` documents it.
+pub const PLAN_VERSION: u32 = 1;
+
+/// Everything an apply would do, table by table, in the order of the rule file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub version: u32,
+    /// When the listing that it rests on was made: ISO, UTC.
+    pub as_of: String,
+    pub tables: Vec<TablePlan>,
+}
+
+impl Plan {
+    /// Whether nothing at all is to be written.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(|table| !table.writes())
+    }
+
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.tables.iter().flat_map(|table| &table.changes)
+    }
+}
+
+/// What is to happen to one table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TablePlan {
+    pub table: String,
+    /// A URI that ends in `/`.
+    pub location: String,
+    pub kind: Kind,
+    /// The partition columns, in order, in lower case.
+    pub columns: Vec<String>,
+    pub before: Counts,
+    pub after: Counts,
+    /// Lines that go from one partition to another; they are taken away before they are added.
+    pub moved_lines: u64,
+    /// Whether an earlier apply began and did not end.
+    pub unfinished: bool,
+    /// In byte order of their keys.
+    pub changes: Vec<Change>,
+    /// What the marker must be for this plan to hold.
+    pub marker_requires: Requirement,
+    /// The marker as it will be, without lease and `unfinished`.
+    pub marker: Marker,
+    /// A digest of the location's listing at planning: keys and ETags of every manifest.
+    pub state: String,
+}
+
+impl TablePlan {
+    /// Whether anything is to be written, if only the marker, to end what an earlier apply began.
+    pub fn writes(&self) -> bool {
+        !self.changes.is_empty() || self.unfinished
+    }
+
+    pub fn count(&self, action: Action) -> usize {
+        self.changes.iter().filter(|change| change.action == action).count()
+    }
+}
+
+/// How a table is brought to its desired state. A whole-table switch is not there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Each manifest is replaced where it stands.
+    Refresh,
+    /// The table has left the rule file (`[removed]`): every manifest is emptied.
+    Remove,
+}
+
+/// What a table holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Partitions with at least one line.
+    pub partitions: u64,
+    pub lines: u64,
+    /// Bytes of the objects behind the lines; `None` where a listing does not say sizes.
+    pub bytes: Option<u64>,
+}
+
+/// One manifest that is to be written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    pub action: Action,
+    /// Below the location.
+    pub key: String,
+    pub partition: Partition,
+    /// Lines afterwards.
+    pub lines: u64,
+    pub added: u64,
+    pub removed: u64,
+    /// What must be there for the write to happen; that it is already as desired will do as well.
+    pub requires: Requirement,
+    /// Whether it takes lines from another partition: then it is written after all that do not.
+    pub takes_moved: bool,
+    /// The manifest's bytes afterwards.
+    #[serde(skip)]
+    pub body: Vec<u8>,
+    /// Where it both gives and takes lines: its bytes without those that it takes, written before anything takes.
+    #[serde(skip)]
+    pub interim: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Create,
+    Change,
+    Empty,
+}
+
+impl Action {
+    pub fn sign(self) -> char {
+        match self {
+            Action::Create => '+',
+            Action::Change => '~',
+            Action::Empty => '-',
+        }
+    }
+}
+
+/// What must hold at a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requirement {
+    Absent,
+    ETag(String),
+}
+
+/// Partition columns and their values, NULL as `None`, in the table's order; in JSON an object in that order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partition(pub Vec<(String, Option<String>)>);
+
+impl Partition {
+    pub fn new(shape: &Shape, values: &[PartitionValue]) -> Partition {
+        let text = |value: &PartitionValue| value.as_str().map(str::to_owned);
+        Partition(shape.columns().map(str::to_owned).zip(values.iter().map(text)).collect())
+    }
+
+    pub fn values(&self) -> Vec<PartitionValue> {
+        self.0.iter().map(|(_, text)| text.as_deref().map_or(PartitionValue::NULL, PartitionValue::new)).collect()
+    }
+}
+
+impl Serialize for Partition {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Partition {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Partition, D::Error> {
+        struct InOrder;
+        impl<'de> serde::de::Visitor<'de> for InOrder {
+            type Value = Partition;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of column names and values")
+            }
+            fn visit_map<M: serde::de::MapAccess<'de>>(self, mut map: M) -> Result<Partition, M::Error> {
+                let mut out = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    out.push(entry);
+                }
+                Ok(Partition(out))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// A step whose published body has been read where [`merge`] asked for it.
+#[derive(Debug)]
+pub enum Seen {
+    Step(Step),
+    /// A `Look` with the body that is there now and its ETag; `None` if the manifest has gone meanwhile.
+    Body {
+        desired: Option<Desired>,
+        published: Published,
+        old: Option<(Vec<u8>, String)>,
+    },
+}
+
+/// One table's plan in the making: steps in, in key order, changes and counts out.
+#[derive(Debug)]
+pub struct Draft {
+    shape: Shape,
+    pub changes: Vec<Change>,
+    pub before: Counts,
+    pub after: Counts,
+    /// Lines that leave the table's manifests, moved ones included.
+    pub removed_lines: u64,
+    pub moved_lines: u64,
+    moves: Moves,
+}
+
+impl Draft {
+    pub fn new(shape: Shape) -> Draft {
+        Draft {
+            shape,
+            changes: Vec::new(),
+            before: Counts::default(),
+            after: Counts::default(),
+            removed_lines: 0,
+            moved_lines: 0,
+            moves: Moves::default(),
+        }
+    }
+
+    /// Takes the next step, in byte order of the keys.
+    pub fn push(&mut self, seen: Seen) {
+        match seen {
+            Seen::Step(Step::Same { lines }) => self.same(lines),
+            Seen::Step(Step::Emptied) => {}
+            Seen::Step(Step::Create(desired)) | Seen::Body { desired: Some(desired), old: None, .. } => {
+                self.create(desired)
+            }
+            Seen::Body { desired: None, old: None, .. } => {}
+            Seen::Body { desired, published, old: Some((old, etag)) } => self.compare(desired, published, &old, etag),
+            Seen::Step(Step::Look { .. }) => unreachable!("a look comes back as a body"),
+        }
+    }
+
+    /// What may have moved, once every step has been taken; the old bodies of its givers must be read again.
+    pub fn suspects(&mut self) -> Suspects {
+        let mut moves = std::mem::take(&mut self.moves);
+        if moves.any_removed() {
+            for (at, change) in self.changes.iter().enumerate().filter(|(_, change)| change.action == Action::Create) {
+                lines(&change.body).for_each(|line| moves.added(at as u32, line));
+            }
+        }
+        moves.suspects()
+    }
+
+    /// Orders the changes so that every moved line is taken away before it is added.
+    pub fn settle(&mut self, moves: &[Move]) {
+        self.moved_lines = moves.len() as u64;
+        let givers: HashSet<u32> = moves.iter().map(|one| one.from).collect();
+        let mut taken: HashMap<u32, HashSet<&[u8]>> = HashMap::new();
+        for one in moves {
+            taken.entry(one.to).or_default().insert(&one.line);
+        }
+        for (at, taken) in taken {
+            let change = &mut self.changes[at as usize];
+            change.takes_moved = true;
+            if givers.contains(&at) {
+                let kept = lines(&change.body).filter(|line| !taken.contains(line));
+                change.interim = Some(kept.flat_map(|line| line.iter().chain(b"\n")).copied().collect());
+            }
+        }
+    }
+
+    /// The error that refuses a plan whose lines move, where that has not been accepted.
+    pub fn moves_refused(&self, table: &str, moves: &[Move]) -> Option<Error> {
+        let first = moves.first()?;
+        let partition = |at: u32| self.shape.shown(&self.changes[at as usize].partition.values());
+        let plural =
+            if moves.len() == 1 { "1 line would move".into() } else { format!("{} lines would move", moves.len()) };
+        let message = format!("{plural} between partitions of `{table}`, which no refresh can do at once");
+        let example = format!(
+            "{} goes from {} to {}",
+            Shown(&String::from_utf8_lossy(&first.line)),
+            partition(first.from),
+            partition(first.to)
+        );
+        Some(Error::new(ErrorKind::Moves, message).note(example).help(format!(
+            "--accept-moves (or `moves = \"accept\"` in [table.{table}]) takes lines away first and adds them then: \
+             no reader sees a row twice, and for a moment some see it not at all"
+        )))
+    }
+
+    fn same(&mut self, lines: u64) {
+        for counts in [&mut self.before, &mut self.after] {
+            counts.partitions += 1;
+            counts.lines += lines;
+        }
+    }
+
+    fn create(&mut self, desired: Desired) {
+        self.after.partitions += 1;
+        self.after.lines += desired.lines;
+        self.changes.push(Change {
+            action: Action::Create,
+            partition: Partition::new(&self.shape, &desired.values),
+            key: desired.key,
+            lines: desired.lines,
+            added: desired.lines,
+            removed: 0,
+            requires: Requirement::Absent,
+            takes_moved: false,
+            body: desired.body,
+            interim: None,
+        });
+    }
+
+    fn compare(&mut self, desired: Option<Desired>, published: Published, old: &[u8], etag: String) {
+        let old_lines = lines(old).count() as u64;
+        let is_desired = desired.is_some();
+        let (body, new_lines, values) = match desired {
+            Some(desired) => (desired.body, desired.lines, desired.values),
+            None => (Vec::new(), 0, published.values),
+        };
+        self.before.partitions += u64::from(old_lines > 0);
+        self.before.lines += old_lines;
+        self.after.partitions += u64::from(new_lines > 0);
+        self.after.lines += new_lines;
+        if old == body {
+            return;
+        }
+        let at = self.changes.len() as u32;
+        let (mut added, mut removed) = (0, 0);
+        let moves = std::cell::RefCell::new(&mut self.moves);
+        compare_lines(
+            old,
+            &body,
+            |line| {
+                removed += 1;
+                moves.borrow_mut().removed(at, line);
+            },
+            |line| {
+                added += 1;
+                moves.borrow_mut().added(at, line);
+            },
+        );
+        self.removed_lines += removed;
+        self.changes.push(Change {
+            action: if is_desired { Action::Change } else { Action::Empty },
+            key: published.key,
+            partition: Partition::new(&self.shape, &values),
+            lines: new_lines,
+            added,
+            removed,
+            requires: Requirement::ETag(etag),
+            takes_moved: false,
+            body,
+            interim: None,
+        });
+    }
+}

@@ -1,0 +1,42 @@
+//! What a plan costs to carry out: requests, and dollars where the store has a price.
+//!
+//! Pure. What its tables then cost to query (the LISTs that an engine makes) is not counted here.
+
+use super::TablePlan;
+
+/// The requests of an apply.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// PUTs of manifests.
+    pub manifests: u64,
+    /// PUTs of markers: taken and freed, and tried once more where it is new.
+    pub markers: u64,
+    pub dollars: f64,
+}
+
+impl Cost {
+    /// What `table` costs in a store that asks `dollars_per_1000_writes`. A long apply renews its lease every 20 s on
+    /// top of that.
+    pub fn of(table: &TablePlan, dollars_per_1000_writes: f64) -> Cost {
+        if !table.writes() {
+            return Cost::default();
+        }
+        let manifests = table.changes.iter().map(|change| 1 + u64::from(change.interim.is_some())).sum();
+        let markers = if table.marker_requires == super::Requirement::Absent { 3 } else { 2 };
+        Cost { manifests, markers, dollars: (manifests + markers) as f64 * dollars_per_1000_writes / 1000.0 }
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.manifests + self.markers
+    }
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Cost>>(costs: I) -> Cost {
+        costs.fold(Cost::default(), |a, b| Cost {
+            manifests: a.manifests + b.manifests,
+            markers: a.markers + b.markers,
+            dollars: a.dollars + b.dollars,
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! Whether a line moves between partitions: taken out of one manifest, put into another.
+//!
+//! Pure. Only hashes are held while manifests are compared, so a plan that removes a million lines costs megabytes; where
+//! hashes meet, the lines themselves are compared, so the answer is exact.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hasher};
+
+use super::merge::{compare_lines, lines};
+
+/// The hashes of what each change of a table removes and adds. Changes go by their place in the plan.
+#[derive(Debug, Default)]
+pub struct Moves {
+    removed: Vec<(u64, u32)>,
+    added: Vec<(u64, u32)>,
+}
+
+impl Moves {
+    pub fn removed(&mut self, change: u32, line: &[u8]) {
+        self.removed.push((hash(line), change));
+    }
+
+    pub fn added(&mut self, change: u32, line: &[u8]) {
+        self.added.push((hash(line), change));
+    }
+
+    /// Whether anything was removed: if not, nothing can have moved, and what is added need not be told.
+    pub fn any_removed(&self) -> bool {
+        !self.removed.is_empty()
+    }
+
+    /// Those hashes that were removed from one change and added to another.
+    pub fn suspects(self) -> Suspects {
+        let Moves { removed, added } = self;
+        let removed_hashes: HashSet<u64> = removed.iter().map(|(hash, _)| *hash).collect();
+        let added: Vec<(u64, u32)> = added.into_iter().filter(|(hash, _)| removed_hashes.contains(hash)).collect();
+        let added_hashes: HashSet<u64> = added.iter().map(|(hash, _)| *hash).collect();
+        let removed: Vec<(u64, u32)> = removed.into_iter().filter(|(hash, _)| added_hashes.contains(hash)).collect();
+        Suspects { removed: by_change(removed), added: by_change(added), lines: HashMap::new() }
+    }
+}
+
+/// Lines that may have moved; [`Suspects::confirm`] each of [`Suspects::givers`] to be sure.
+#[derive(Debug)]
+pub struct Suspects {
+    removed: HashMap<u32, HashSet<u64>>,
+    added: HashMap<u32, HashSet<u64>>,
+    /// Lines truly removed, and the change that removes them.
+    lines: HashMap<Vec<u8>, u32>,
+}
+
+/// One line on its way from one partition to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    pub line: Vec<u8>,
+    /// Places of changes in the plan.
+    pub from: u32,
+    pub to: u32,
+}
+
+impl Suspects {
+    /// The changes whose published bodies must be looked at once more, in order. None: nothing moves.
+    pub fn givers(&self) -> Vec<u32> {
+        let mut changes: Vec<u32> = self.removed.keys().copied().collect();
+        changes.sort_unstable();
+        changes
+    }
+
+    /// Takes the old and the new body of one of the givers.
+    pub fn confirm(&mut self, change: u32, old: &[u8], new: &[u8]) {
+        let Some(hashes) = self.removed.get(&change) else { return };
+        let keep = |line: &[u8]| {
+            if hashes.contains(&hash(line)) {
+                self.lines.insert(line.to_vec(), change);
+            }
+        };
+        compare_lines(old, new, keep, |_| ());
+    }
+
+    /// The moves, by the line; `body` gives each change's new body.
+    pub fn moves<'a>(&self, body: impl Fn(u32) -> &'a [u8]) -> Vec<Move> {
+        let mut moves = Vec::new();
+        for (to, hashes) in &self.added {
+            for line in lines(body(*to)) {
+                let from = hashes.contains(&hash(line)).then(|| self.lines.get(line)).flatten();
+                if let Some(from) = from.filter(|from| *from != to) {
+                    moves.push(Move { line: line.to_vec(), from: *from, to: *to });
+                }
+            }
+        }
+        moves.sort_unstable_by(|a, b| (&a.line, a.to).cmp(&(&b.line, b.to)));
+        moves
+    }
+}
+
+fn by_change(hashes: Vec<(u64, u32)>) -> HashMap<u32, HashSet<u64>> {
+    let mut out: HashMap<u32, HashSet<u64>> = HashMap::new();
+    for (hash, change) in hashes {
+        out.entry(change).or_default().insert(hash);
+    }
+    out
+}
+
+fn hash(line: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(line);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved(changes: &[(&str, &str)]) -> Vec<(String, u32, u32)> {
+        let mut moves = Moves::default();
+        for (at, (old, new)) in changes.iter().enumerate() {
+            let (mut removed, mut added) = (Vec::new(), Vec::new());
+            compare_lines(old.as_bytes(), new.as_bytes(), |line| removed.push(line), |line| added.push(line));
+            removed.iter().for_each(|line| moves.removed(at as u32, line));
+            added.iter().for_each(|line| moves.added(at as u32, line));
+        }
+        let mut suspects = moves.suspects();
+        for giver in suspects.givers() {
+            let (old, new) = changes[giver as usize];
+            suspects.confirm(giver, old.as_bytes(), new.as_bytes());
+        }
+        let found = suspects.moves(|at| changes[at as usize].1.as_bytes());
+        found.into_iter().map(|one| (String::from_utf8(one.line).unwrap(), one.from, one.to)).collect()
+    }
+
+    #[test]
+    fn a_line_moves_if_one_partition_loses_it_and_another_gains_it() {
+        assert_eq!(moved(&[("x\n", ""), ("", "x\n")]), [("x".into(), 0, 1)]);
+        assert_eq!(moved(&[("a\nx\n", "a\ny\n"), ("y\n", "x\n")]), [("x".into(), 0, 1), ("y".into(), 1, 0)]);
+        assert_eq!(moved(&[("x\n", ""), ("", "y\n")]), []);
+        assert_eq!(moved(&[("x\n", "x\ny\n"), ("", "x\n")]), [], "gained without a loss is no move");
+        assert_eq!(moved(&[("x\n", ""), ("x\n", "x\nz\n")]), [], "a doubled line that is left once has not moved");
+    }
+
+    #[test]
+    fn equal_hashes_alone_are_no_move() {
+        let mut moves = Moves::default();
+        moves.removed.push((7, 0));
+        moves.added.push((7, 1));
+        let mut suspects = moves.suspects();
+        assert_eq!(suspects.givers(), [0]);
+        suspects.confirm(0, b"x\n", b"");
+        assert_eq!(suspects.moves(|_| b"y\n"), []);
+    }
+}
