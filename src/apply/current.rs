@@ -1,0 +1,374 @@
+//! What is published, read and held against what should be: one table's plan.
+//!
+//! Reads only: the marker, the location's listing, and the bodies of those manifests that the listing does not prove to
+//! be as desired. Pages stream through the merge; unchanged manifests cost no request.
+
+use futures::{StreamExt, stream};
+use md5::{Digest, Md5};
+
+use super::lease::{self, Found};
+use crate::error::{Error, ErrorKind, Result};
+use crate::listing::Object;
+use crate::map::group::TableGroups;
+use crate::plan::brakes::{self, Allowed, Braked};
+use crate::plan::manifest::{self, Desired, MARKER, Shape};
+use crate::plan::marker::{Marker, hex};
+use crate::plan::merge::{Merge, Published, Step};
+use crate::plan::{Draft, Kind, Requirement, Seen, TablePlan};
+use crate::rules::table::{Publish, Removed, Table};
+use crate::store::Store;
+use crate::uri::{Shown, Uri};
+
+/// Published bodies read at once.
+const READS: usize = 64;
+
+/// Foreign keys shown.
+const SAMPLES: usize = 3;
+
+/// What the user lets happen, and what the messages need.
+#[derive(Clone, Debug, Default)]
+pub struct Planning {
+    pub project: Option<String>,
+    /// The rule file, for `restitch.toml:14`.
+    pub file: String,
+    /// `--accept-moves`
+    pub accept_moves: bool,
+    /// `--adopt`
+    pub adopt: bool,
+    pub allowed: Allowed,
+    /// When the listing was made, and what time it is: seconds since 1970.
+    pub as_of: i64,
+    pub now: i64,
+}
+
+/// One table's plan, and everything that refuses it. With refusals the plan shows what would be done, and is not to be.
+#[derive(Debug)]
+pub struct Planned {
+    /// Missing where a refusal leaves nothing to compare.
+    pub plan: Option<TablePlan>,
+    pub refusals: Vec<Error>,
+    /// Worth saying, no reason to stop.
+    pub notes: Vec<String>,
+}
+
+/// Plans `table`, whose listing gave `groups`.
+///
+/// # Errors
+/// `Unsupported` for what cannot be published (`publish = "switch"`, values that make no key), `Corrupt` for a listing
+/// that is none, and the store's own errors. What a person may let happen is among the refusals.
+pub async fn table(store: &dyn Store, table: &Table, groups: TableGroups, planning: &Planning) -> Result<Planned> {
+    let location = publishable(table)?;
+    let wanted = Marker::new(planning.project.as_deref(), table);
+    let found = lease::read(store, location).await?;
+    let not_ours = |found: &Found| {
+        foreign_marker(found, &wanted, location, planning).or_else(|| other_reading(found, &wanted, table))
+    };
+    let mut refusals: Vec<Error> = found.iter().filter_map(not_ours).collect();
+    if !refusals.is_empty() {
+        return Ok(Planned { plan: None, refusals, notes: Vec::new() });
+    }
+    let shape = Shape::of(table);
+    let taken_by_rule = groups.taken_by_rule;
+    let bytes = (groups.bytes > 0 || groups.partitions.is_empty()).then_some(groups.bytes);
+    let superseded = groups.superseded;
+    refusals.extend(brakes::too_many_partitions(
+        &table.name,
+        &table.limits,
+        groups.partitions.len() as u64,
+        &samples(&shape, &groups.partitions),
+    ));
+    if !refusals.is_empty() {
+        return Ok(Planned { plan: None, refusals, notes: Vec::new() });
+    }
+    let desired = manifest::desired(&shape, location, groups.partitions, store.traits().folds_case)?;
+    let mut compared = compare(store, location, shape, desired).await?;
+    refusals.extend(compared.ownership(location, found.is_some(), planning));
+    let moves = compared.moves(store, location).await?;
+    if !(planning.accept_moves || table.accept_moves) {
+        refusals.extend(compared.draft.moves_refused(&table.name, &moves));
+    }
+    compared.draft.settle(&moves);
+    let draft = &mut compared.draft;
+    draft.before.bytes = found.as_ref().and_then(|found| found.marker.applied.as_ref()?.counts.bytes);
+    draft.after.bytes = bytes;
+    let braked = Braked {
+        table,
+        file: &planning.file,
+        taken_by_rule: &taken_by_rule,
+        before: draft.before,
+        after: draft.after,
+        removed_lines: draft.removed_lines.saturating_sub(draft.moved_lines).saturating_sub(superseded),
+        picks: !table.pick.is_empty(),
+    };
+    refusals.extend(braked.errors(&planning.allowed));
+    refusals.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
+    refusals.extend(brakes::too_old(&table.name, &table.limits, planning.as_of, planning.now));
+    let notes = found.iter().filter_map(|found| under_way(found, &table.name)).collect();
+    let plan = compared.plan(Kind::Refresh, location, found.as_ref(), wanted);
+    Ok(Planned { plan: Some(plan), refusals, notes })
+}
+
+/// Plans the emptying of a table that has left the rule file; `None` if nothing of it is there any more.
+///
+/// # Errors
+/// As [`table`].
+pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) -> Result<Option<Planned>> {
+    let location = &removed.location;
+    let refused = |error| Ok(Some(Planned { plan: None, refusals: vec![error], notes: Vec::new() }));
+    let Some(found) = lease::read(store, location).await? else {
+        let there = store.list(location, None).next().await.transpose()?.is_some_and(|page| !page.is_empty());
+        return if there { refused(no_marker(removed)) } else { Ok(None) };
+    };
+    let mut wanted = found.marker.clone();
+    (wanted.lease, wanted.unfinished) = (None, None);
+    (wanted.table, wanted.project) = (removed.name.clone(), planning.project.clone());
+    if let Some(error) = foreign_marker(&found, &wanted, location, planning) {
+        return refused(error);
+    }
+    let Some(shape) = found.marker.shape() else { return refused(no_marker(removed)) };
+    let mut compared = compare(store, location, shape, Vec::new()).await?;
+    let refusals = compared.ownership(location, true, planning).into_iter().collect();
+    let notes = under_way(&found, &removed.name).into_iter().collect();
+    compared.draft.before.bytes = found.marker.applied.as_ref().and_then(|applied| applied.counts.bytes);
+    compared.draft.after.bytes = Some(0);
+    let plan = compared.plan(Kind::Remove, location, Some(&found), wanted);
+    Ok(Some(Planned { plan: Some(plan), refusals, notes }))
+}
+
+/// The location of a table that can be published.
+///
+/// # Errors
+/// `Unsupported`, naming what is missing.
+pub fn publishable(table: &Table) -> Result<&Uri> {
+    let name = &table.name;
+    let missing = |what: &str, help: String| {
+        Err(Error::new(ErrorKind::Rules, format!("table `{name}` cannot be published: it has no {what}")).help(help))
+    };
+    if table.publish == Publish::Switch {
+        let message = format!("table `{name}` asks for `publish = \"switch\"`, which this version does not have");
+        return Err(
+            Error::new(ErrorKind::Unsupported, message).help(format!("in [table.{name}]: publish = \"refresh\""))
+        );
+    }
+    if table.format.is_none() {
+        return missing("format", format!("in [table.{name}]: format = \"csv\""));
+    }
+    if table.columns.is_empty() {
+        return missing("columns", format!("in [table.{name}]: columns = [\"id bigint\"]"));
+    }
+    match &table.location {
+        Some(location) => Ok(location),
+        None => missing("location", "in [defaults]: location = 's3://bucket/tables/{table}/'".into()),
+    }
+}
+
+/// A location's listing, held against what should be there.
+struct Compared {
+    draft: Draft,
+    state: Md5,
+    /// Keys of the table's own shape.
+    own: u64,
+    /// Keys of any other shape, and some of them.
+    others: u64,
+    samples: Vec<String>,
+}
+
+async fn compare(store: &dyn Store, location: &Uri, shape: Shape, desired: Vec<Desired>) -> Result<Compared> {
+    let mut merge = Merge::new(desired, store.traits().md5_etags);
+    let mut compared =
+        Compared { draft: Draft::new(shape.clone()), state: Md5::new(), own: 0, others: 0, samples: Vec::new() };
+    let mut pages = store.list(location, None);
+    let mut steps = Vec::new();
+    while let Some(page) = pages.next().await {
+        for object in page?.objects() {
+            if let Some(published) = compared.classify(&object, location, &shape) {
+                merge.published(published, &mut steps)?;
+            }
+        }
+        take(store, location, &mut steps, &mut compared.draft).await?;
+    }
+    merge.finish(&mut steps);
+    take(store, location, &mut steps, &mut compared.draft).await?;
+    Ok(compared)
+}
+
+/// Reads the bodies that the steps ask for, at most [`READS`] at once, and hands the draft everything in its order.
+async fn take(store: &dyn Store, location: &Uri, steps: &mut Vec<Step>, draft: &mut Draft) -> Result<()> {
+    let read = |step| async move {
+        let Step::Look { desired, published } = step else { return Ok(Seen::Step(step)) };
+        let old = match (published.size, &published.etag) {
+            (Some(0), Some(etag)) => Some((Vec::new(), etag.clone())),
+            _ => body(store, &location.join(&published.key)).await?,
+        };
+        Ok::<_, Error>(Seen::Body { desired, published, old })
+    };
+    let mut seen = stream::iter(steps.drain(..)).map(read).buffered(READS);
+    while let Some(seen) = seen.next().await {
+        draft.push(seen?);
+    }
+    Ok(())
+}
+
+async fn body(store: &dyn Store, uri: &Uri) -> Result<Option<(Vec<u8>, String)>> {
+    Ok(store.get(uri).await?.map(|stored| (stored.body.into(), stored.etag.0)))
+}
+
+impl Compared {
+    /// A listed object as a manifest of the table's own shape; anything else is counted.
+    fn classify(&mut self, object: &Object<'_>, location: &Uri, shape: &Shape) -> Option<Published> {
+        let key = object.key.strip_prefix(location.key.as_str())?;
+        if key == MARKER || is_folder_marker(key, object.size) {
+            return None;
+        }
+        let Some(values) = shape.values(key) else {
+            self.others += 1;
+            if self.samples.len() < SAMPLES {
+                self.samples.push(Shown(key).to_string());
+            }
+            return None;
+        };
+        self.own += 1;
+        for text in [key, object.etag.unwrap_or("")] {
+            self.state.update((text.len() as u64).to_le_bytes());
+            self.state.update(text);
+        }
+        Some(Published { key: key.to_owned(), values, size: object.size, etag: object.etag.map(str::to_owned) })
+    }
+
+    /// Whether the location is somebody else's, as far as its files say.
+    fn ownership(&self, location: &Uri, has_marker: bool, planning: &Planning) -> Option<Error> {
+        let foreign = |message: String| Error::new(ErrorKind::Ownership, message);
+        if self.others > 0 {
+            let shown = location.shown();
+            let error = foreign(format!("{shown} holds {} that are no manifests of this table", files(self.others)));
+            let error = self.samples.iter().fold(error, |error, sample| error.note(sample.clone()));
+            return Some(
+                error
+                    .note("engines would read every file there as a list of objects")
+                    .help("give the table a `location` of its own, or move those files away"),
+            );
+        }
+        if !has_marker && self.own > 0 && !planning.adopt {
+            let shown = location.shown();
+            return Some(
+                foreign(format!("{shown} holds {} and no marker that says whose they are", files(self.own)))
+                    .help("if they are this table's: --adopt; otherwise give the table a `location` of its own"),
+            );
+        }
+        None
+    }
+
+    /// The lines that move, for certain: the published bodies of those that may give some are read again.
+    async fn moves(&mut self, store: &dyn Store, location: &Uri) -> Result<Vec<crate::plan::moves::Move>> {
+        let mut suspects = self.draft.suspects();
+        let changes = &self.draft.changes;
+        let givers = suspects.givers();
+        let read = |at: u32| async move {
+            let change = &changes[at as usize];
+            let uri = location.join(&change.key);
+            match body(store, &uri).await? {
+                Some((old, etag)) if Requirement::ETag(etag.clone()) == change.requires => Ok((at, old)),
+                _ => Err(changed_meanwhile(&uri)),
+            }
+        };
+        let mut bodies = stream::iter(givers).map(read).buffered(READS);
+        while let Some(read) = bodies.next().await {
+            let (at, old) = read?;
+            suspects.confirm(at, &old, &changes[at as usize].body);
+        }
+        Ok(suspects.moves(|at| &changes[at as usize].body))
+    }
+
+    fn plan(self, kind: Kind, location: &Uri, found: Option<&Found>, marker: Marker) -> TablePlan {
+        let Compared { draft, state, .. } = self;
+        TablePlan {
+            table: marker.table.clone(),
+            location: location.raw(),
+            kind,
+            columns: marker.columns.iter().filter_map(|column| Some(column.split_once(' ')?.0.to_owned())).collect(),
+            before: draft.before,
+            after: draft.after,
+            moved_lines: draft.moved_lines,
+            unfinished: found.is_some_and(|found| found.marker.unfinished.is_some()),
+            changes: draft.changes,
+            marker_requires: found.map_or(Requirement::Absent, |found| Requirement::ETag(found.etag.0.clone())),
+            marker,
+            state: hex(&state.finalize()),
+        }
+    }
+}
+
+/// Zero-byte objects that consoles and Hadoop make for folders; engines read them as nothing.
+fn is_folder_marker(key: &str, size: Option<u64>) -> bool {
+    size == Some(0) && (key.is_empty() || key.ends_with('/') || key.ends_with("_$folder$"))
+}
+
+fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri, planning: &Planning) -> Option<Error> {
+    if found.marker.same_owner(wanted) || planning.adopt {
+        return None;
+    }
+    let owner = |marker: &Marker| match &marker.project {
+        Some(project) => format!("table `{}` of project `{}`", Shown(&marker.table), Shown(project)),
+        None => format!("table `{}` of a rule file without a project", Shown(&marker.table)),
+    };
+    let (theirs, ours) = (owner(&found.marker), owner(wanted));
+    Some(
+        Error::new(ErrorKind::Ownership, format!("{} belongs to {theirs}", location.shown()))
+            .note(format!("this is {ours}"))
+            .help("give the table a `location` of its own; if it is the same table under another name: --adopt"),
+    )
+}
+
+/// A change of how bytes are read, or of the partition columns: readers would see a mix of old and new.
+fn other_reading(found: &Found, wanted: &Marker, table: &Table) -> Option<Error> {
+    let old = &found.marker;
+    let partitioned = |marker: &Marker| match marker.columns.is_empty() {
+        true => "not partitioned".into(),
+        false => format!("{} in `{}`", marker.columns.join(", "), Shown(&marker.layout)),
+    };
+    let (what, note) = if (&old.columns, &old.layout) != (&wanted.columns, &wanted.layout) {
+        let note = format!("published: {}; now: {}", partitioned(old), partitioned(wanted));
+        ("the partition columns or their layout have", note)
+    } else if old.reading != wanted.reading {
+        (
+            "the format, the serde or the columns have",
+            "readers would see old and new partitions read two ways".to_owned(),
+        )
+    } else {
+        return None;
+    };
+    let name = &table.name;
+    let location = table.location.as_ref().map_or_else(String::new, Uri::shown);
+    Some(
+        Error::new(ErrorKind::Moves, format!("{what} changed since `{name}` was published, which takes a new table"))
+            .note(note)
+            .note("this version does not switch a table over by itself")
+            .help(format!(
+                "by hand: give [table.{name}] another `location`, `restitch apply`, run what `restitch ddl {name}` prints \
+                 in place of the old table, then put the old location under [removed]: {name} = '{location}'"
+            )),
+    )
+}
+
+fn under_way(found: &Found, table: &str) -> Option<String> {
+    let live_s = found.live_s?;
+    Some(format!("another run is writing to `{table}` (its lease holds for {live_s} s more): this may change at once"))
+}
+
+fn no_marker(removed: &Removed) -> Error {
+    let message = format!("{} has no marker that says what lies there", removed.location.shown());
+    Error::new(ErrorKind::Ownership, message).help("if it may go, delete it by hand")
+}
+
+fn changed_meanwhile(uri: &Uri) -> Error {
+    Error::new(ErrorKind::Conflict, format!("{} changed while it was compared", uri.shown()))
+        .help("`restitch plan` again")
+}
+
+fn samples(shape: &Shape, groups: &[crate::map::group::Group]) -> Vec<String> {
+    groups.iter().take(SAMPLES).map(|group| shape.shown(&group.values)).collect()
+}
+
+fn files(count: u64) -> String {
+    if count == 1 { "1 file".into() } else { format!("{} files", brakes::grouped(count)) }
+}

@@ -1,0 +1,174 @@
+//! A refresh: the marker with lease and `unfinished`, the manifests each under its condition, the marker again.
+//!
+//! Manifests that are new go first, then those that change, then those that are emptied; a manifest that takes lines from
+//! another partition waits until every one that gives some has been written. Killed anywhere, it is simply run again.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+
+use super::lease::{self, Claim, Held};
+use super::{Options, write};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::marker::Applied;
+use crate::plan::{Action, Change, TablePlan};
+use crate::store::{Condition, ETag, Store};
+use crate::uri::Uri;
+
+/// What an apply did to one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Manifests written.
+    pub manifests: u64,
+}
+
+/// Carries out `plan`, whose bodies it takes. `as_of` is when its listing was made: ISO, UTC.
+///
+/// # Errors
+/// `Leased`, `Stale`, `Conflict`: somebody else writes there. `Interrupted`, `Terminated`. After any error the marker
+/// says `unfinished`, and running again comes to the end that this run would have come to.
+pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options: &Options) -> Result<Done> {
+    if !plan.writes() {
+        return Ok(Done::default());
+    }
+    let location = &Uri::parse(&plan.location)?;
+    let of_plan = |found: &lease::Found| found.marker.unfinished.is_none() && lease::is_of_plan(found, &options.plan);
+    if lease::wait_until_free(store, location, options).await?.is_some_and(|found| of_plan(&found)) {
+        return Ok(Done::default());
+    }
+    let claim = Claim { requires: &plan.marker_requires, marker: &plan.marker, unfinished: true };
+    let held = Held::take(store, location, claim, options).await?;
+    let all = plan.changes.len();
+    let mut written = 0;
+    let writing = held.while_renewed(manifests(store, location, plan, &held, options, &mut written)).await;
+    match writing {
+        Ok(()) => {}
+        Err(error) => {
+            held.abandon().await;
+            return Err(error.note(format!("{written} of {all} manifests had been written before")));
+        }
+    }
+    let mut marker = plan.marker.clone();
+    marker.unfinished = None;
+    marker.applied = Some(Applied { plan: options.plan.clone(), as_of: as_of.to_owned(), counts: plan.after });
+    held.free(marker).await?;
+    Ok(Done { manifests: written })
+}
+
+/// One write: which change it is of, and what is written under which condition.
+struct Write {
+    change: usize,
+    body: Bytes,
+    /// Where `body` is not the last of its change: what that will be. Found there, this write is not needed any more.
+    later: Option<Bytes>,
+    condition: Condition,
+}
+
+/// Writes every manifest of the plan; gives up at the first failure, when what is in flight has come to its end.
+async fn manifests(
+    store: &dyn Store,
+    location: &Uri,
+    plan: &mut TablePlan,
+    held: &Held<'_>,
+    options: &Options,
+    written: &mut u64,
+) -> Result<()> {
+    let mut changes: Vec<Prepared> = plan.changes.iter_mut().map(Prepared::new).collect();
+    let order: [fn(&[Prepared]) -> Vec<Write>; 2] =
+        if options.protocol.removals_first { [first_wave, second_wave] } else { [second_wave, first_wave] };
+    for wave in order {
+        let failed: Mutex<Option<Error>> = Mutex::new(None);
+        let wave: Vec<(Uri, Write)> = wave(&changes)
+            .into_iter()
+            .filter(|write| options.protocol.empties || plan.changes[write.change].action != Action::Empty)
+            .map(|write| (location.join(&plan.changes[write.change].key), write))
+            .collect();
+        let writes = stream::iter(wave).map(|(uri, write)| {
+            let failed = &failed;
+            async move {
+                if failed.lock().expect("no write panics").is_some() {
+                    return None;
+                }
+                match one(store, &uri, &write, held, options).await {
+                    Ok(etag) => Some((write, etag)),
+                    Err(error) => {
+                        failed.lock().expect("no write panics").get_or_insert(error);
+                        None
+                    }
+                }
+            }
+        });
+        let mut writes = writes.buffer_unordered(options.concurrency.max(1));
+        while let Some(done) = writes.next().await {
+            if let Some((write, etag)) = done {
+                *written += u64::from(write.later.is_none());
+                changes[write.change].requires = Condition::Is(etag);
+            }
+        }
+        drop(writes);
+        if let Some(error) = failed.into_inner().expect("no write panics") {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+async fn one(store: &dyn Store, uri: &Uri, write: &Write, held: &Held<'_>, options: &Options) -> Result<ETag> {
+    held.check()?;
+    let landed = write::put(store, uri, &write.body, write.later.as_ref(), &write.condition, options.protocol).await;
+    match landed {
+        Err(error) if error.kind() == ErrorKind::Unsupported && options.single_writer => {
+            Ok(store.put(uri, write.body.clone(), &Condition::None).await?.etag)
+        }
+        other => Ok(other?.etag),
+    }
+}
+
+/// A change with its bodies ready to send.
+struct Prepared {
+    action: Action,
+    takes_moved: bool,
+    body: Bytes,
+    interim: Option<Bytes>,
+    requires: Condition,
+}
+
+impl Prepared {
+    fn new(change: &mut Change) -> Prepared {
+        Prepared {
+            action: change.action,
+            takes_moved: change.takes_moved,
+            body: std::mem::take(&mut change.body).into(),
+            interim: change.interim.take().map(Bytes::from),
+            requires: write::condition(&change.requires),
+        }
+    }
+}
+
+/// What takes no line from another partition, and the interim bodies of what gives and takes: new, changed, emptied.
+fn first_wave(changes: &[Prepared]) -> Vec<Write> {
+    let mut wave = Vec::with_capacity(changes.len());
+    for (at, change) in changes.iter().enumerate() {
+        let (body, later) = match (&change.interim, change.takes_moved) {
+            (Some(interim), _) => (interim.clone(), Some(change.body.clone())),
+            (None, false) => (change.body.clone(), None),
+            (None, true) => continue,
+        };
+        wave.push(Write { change: at, body, later, condition: change.requires.clone() });
+    }
+    wave.sort_by_key(|write| changes[write.change].action);
+    wave
+}
+
+/// What takes lines, once all that give some are written.
+fn second_wave(changes: &[Prepared]) -> Vec<Write> {
+    let takes = changes.iter().enumerate().filter(|(_, change)| change.takes_moved);
+    let write = |(at, change): (usize, &Prepared)| Write {
+        change: at,
+        body: change.body.clone(),
+        later: None,
+        condition: change.requires.clone(),
+    };
+    takes.map(write).collect()
+}

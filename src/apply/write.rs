@@ -1,0 +1,101 @@
+//! One conditional write, with everything that can happen to its answer.
+//!
+//! A 412, a 409 and a lost answer are told apart by reading the object back: the body as desired means that our own
+//! earlier try landed; what was required still there means that nothing happened, so it is tried again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Protocol;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Requirement;
+use crate::store::{Condition, ETag, Store, Stored, Written};
+use crate::uri::Uri;
+
+/// Tries of one write, on top of those of the store's own client.
+const TRIES: u32 = 5;
+
+/// The pause after the first try; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Writes `body` if `condition` holds, and reads back where the answer leaves doubt. `later`, if that is what is found,
+/// will do as well.
+///
+/// # Errors
+/// `Conflict` with what was found there, if something else is; the store's own error if it stays.
+pub(super) async fn put(
+    store: &dyn Store,
+    uri: &Uri,
+    body: &Bytes,
+    later: Option<&Bytes>,
+    condition: &Condition,
+    protocol: Protocol,
+) -> Result<Written> {
+    let unconditional = Condition::None;
+    let condition = if protocol.conditions { condition } else { &unconditional };
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        let error = match store.put(uri, body.clone(), condition).await {
+            Ok(written) => return Ok(written),
+            Err(error) if leaves_doubt(&error) && protocol.read_back => error,
+            Err(error) => return Err(error),
+        };
+        match store.get(uri).await {
+            Ok(Some(found)) if found.body == *body || Some(&found.body) == later => {
+                return Ok(Written { etag: found.etag, now: found.now });
+            }
+            Ok(found) if holds(condition, found.as_ref()) => {}
+            Ok(found) => return Err(lost(uri, condition, found.as_ref())),
+            Err(_) => return Err(error),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    store.put(uri, body.clone(), condition).await
+}
+
+/// The condition that a plan's requirement asks for.
+pub(super) fn condition(requirement: &Requirement) -> Condition {
+    match requirement {
+        Requirement::Absent => Condition::Absent,
+        Requirement::ETag(etag) => Condition::Is(ETag(etag.clone())),
+    }
+}
+
+fn leaves_doubt(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Unreachable | ErrorKind::Throttled | ErrorKind::Io)
+}
+
+fn holds(condition: &Condition, found: Option<&Stored>) -> bool {
+    match condition {
+        Condition::None => true,
+        Condition::Absent => found.is_none(),
+        Condition::Is(etag) => found.is_some_and(|found| found.etag == *etag),
+    }
+}
+
+/// The error of a write that somebody else forestalled.
+fn lost(uri: &Uri, condition: &Condition, found: Option<&Stored>) -> Error {
+    let planned = match condition {
+        Condition::None => "planned against anything".into(),
+        Condition::Absent => "planned where there was nothing".into(),
+        Condition::Is(etag) => format!("planned against ETag \"{}\"", etag.0),
+    };
+    let now = match found {
+        Some(found) => format!("found \"{}\", written {}", found.etag.0, at(found.modified)),
+        None => "found nothing there".into(),
+    };
+    Error::new(ErrorKind::Conflict, format!("{} changed since the plan was made", uri.shown()))
+        .note(format!("{planned}, {now}"))
+        .note("nothing of that partition was overwritten")
+        .help("`restitch plan` again")
+}
+
+/// `2026-11-22 10:31:04 UTC`
+pub(crate) fn at(seconds: i64) -> String {
+    match jiff::Timestamp::from_second(seconds) {
+        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => format!("{seconds} s after 1970"),
+    }
+}
