@@ -1,5 +1,10 @@
 //! The lines of each partition, gathered while pages come in any order, sorted once at the end.
 
+use super::page::Object;
+use super::{Mapper, PartitionId, Sink, Taken, Why};
+use crate::error::{Error, ErrorKind, Result};
+use crate::rules::table::Rules;
+use crate::uri::Uri;
 use crate::value::PartitionValue;
 
 /// What a whole listing gave one table.
@@ -11,6 +16,14 @@ pub struct TableGroups {
     pub taken_by_rule: Vec<u64>,
     /// Objects that this table's rules took and `pick` left out.
     pub superseded: u64,
+    /// Objects whose lines have left by `leave_after`.
+    pub left: u64,
+    /// Objects whose key holds a CR or LF, which no manifest can say. Their lines are never written.
+    pub unwritable: u64,
+    /// The first of them.
+    pub unwritable_example: Option<Uri>,
+    /// Objects whose lines the inspection refused.
+    pub refused: u64,
     /// Bytes of the objects behind the lines, where sizes are known.
     pub bytes: u64,
 }
@@ -26,4 +39,200 @@ pub struct Group {
     pub lines: u64,
     /// Bytes of the objects behind the lines, where sizes are known.
     pub bytes: u64,
+}
+
+/// Looks at every line before it is kept: the table (an index into `Rules::tables`), the object, and the line without
+/// its newline. `false` refuses the line.
+pub type Inspect<'r> = Box<dyn FnMut(usize, &Object<'_>, &[u8]) -> bool + Send + 'r>;
+
+/// A sink that gathers lines by partition. Memory is the bodies of the manifests and a few words per partition.
+pub struct Groups<'r> {
+    rules: &'r Rules,
+    /// Seconds since 1970, UTC.
+    now: i64,
+    tables: Vec<TableGroups>,
+    /// By [`PartitionId`].
+    partitions: Vec<Lines>,
+    inspect: Option<Inspect<'r>>,
+    error: Option<Error>,
+}
+
+impl<'r> Groups<'r> {
+    /// For the objects of one mapper over `rules`. `now` is what `leave_after` counts from.
+    pub fn new(rules: &'r Rules, now: i64) -> Groups<'r> {
+        let table = |table: &crate::rules::table::Table| TableGroups {
+            taken_by_rule: vec![0; table.rules.len()],
+            ..TableGroups::default()
+        };
+        Groups {
+            rules,
+            now,
+            tables: rules.tables.iter().map(table).collect(),
+            partitions: Vec::new(),
+            inspect: None,
+            error: None,
+        }
+    }
+
+    /// Has every line looked at before it is kept.
+    #[must_use]
+    pub fn inspected_by(mut self, inspect: Inspect<'r>) -> Groups<'r> {
+        self.inspect = Some(inspect);
+        self
+    }
+
+    /// Sorts what has come; one result per table of the rules. `mapper` is the one whose sink this was, finished.
+    ///
+    /// # Errors
+    /// `Usage` where a table has `leave_after` and the listing does not say when an object was modified.
+    pub fn finish(mut self, mapper: &Mapper<'_>) -> Result<Vec<TableGroups>> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        for (id, lines) in (0..).map(PartitionId).zip(self.partitions) {
+            if lines.body.is_empty() {
+                continue;
+            }
+            let (table, values) = mapper.partition(id);
+            let bytes = lines.bytes;
+            let (body, lines) = lines.into_sorted();
+            self.tables[table].bytes += bytes;
+            self.tables[table].partitions.push(Group { values: values.to_vec(), body, lines, bytes });
+        }
+        Ok(self.tables)
+    }
+
+    /// Whether the object is so old that its line leaves.
+    fn leaves(&mut self, object: &Object<'_>, table: usize) -> bool {
+        let Some(after) = self.rules.tables[table].limits.leave_after_s else { return false };
+        match object.modified {
+            Some(modified) => modified.saturating_add(after.try_into().unwrap_or(i64::MAX)) < self.now,
+            None => {
+                let name = &self.rules.tables[table].name;
+                let message = format!("table `{name}` has `leave_after`, and the listing does not say `modified`");
+                self.error.get_or_insert_with(|| {
+                    Error::new(ErrorKind::Usage, message)
+                        .note(format!("first met at {}", object.uri().shown()))
+                        .help("use a listing that has it: live, or JSON lines or CSV with `modified`")
+                });
+                true
+            }
+        }
+    }
+}
+
+impl Sink for Groups<'_> {
+    fn take(&mut self, object: &Object<'_>, taken: Taken) {
+        let table = taken.table as usize;
+        self.tables[table].taken_by_rule[taken.rule as usize] += 1;
+        if self.leaves(object, table) {
+            self.tables[table].left += 1;
+            return;
+        }
+        let index = taken.partition.0 as usize;
+        if index >= self.partitions.len() {
+            self.partitions.resize_with(index + 1, Lines::default);
+        }
+        let lines = &mut self.partitions[index];
+        let start = lines.body.len();
+        write_line(object, taken, &mut lines.body);
+        let line = &lines.body[start..];
+        let counts = &mut self.tables[table];
+        if memchr::memchr2(b'\r', b'\n', line).is_some() {
+            lines.body.truncate(start);
+            counts.unwritable += 1;
+            counts.unwritable_example.get_or_insert_with(|| object.uri());
+            return;
+        }
+        if self.inspect.as_mut().is_some_and(|inspect| !inspect(table, object, line)) {
+            lines.body.truncate(start);
+            counts.refused += 1;
+            return;
+        }
+        lines.end_line(start, object.size.unwrap_or(0));
+    }
+
+    fn supersede(&mut self, _: &Object<'_>, taken: Taken) {
+        let counts = &mut self.tables[taken.table as usize];
+        counts.taken_by_rule[taken.rule as usize] += 1;
+        counts.superseded += 1;
+    }
+
+    fn leave(&mut self, _: &Object<'_>, _: Why) {}
+}
+
+/// Appends what the manifest says of an object, without its newline.
+pub fn write_line(object: &Object<'_>, taken: Taken, line: &mut Vec<u8>) {
+    match taken.prefix_len {
+        None => object.write_line(line),
+        Some(len) => Object { key: &object.key[..len as usize], physical: None, ..*object }.write_line(line),
+    }
+}
+
+/// Lines as they come, and whether they came sorted.
+#[derive(Debug, Default)]
+struct Lines {
+    body: Vec<u8>,
+    /// Where the last line begins in `body`.
+    last: usize,
+    unsorted: bool,
+    lines: u64,
+    bytes: u64,
+}
+
+impl Lines {
+    /// Ends the line that begins at `start`; one that repeats the line before it is dropped.
+    fn end_line(&mut self, start: usize, bytes: u64) {
+        self.bytes += bytes;
+        if self.lines > 0 {
+            let before = &self.body[self.last..start - 1];
+            match before.cmp(&self.body[start..]) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => {
+                    self.body.truncate(start);
+                    return;
+                }
+                std::cmp::Ordering::Greater => self.unsorted = true,
+            }
+        }
+        self.body.push(b'\n');
+        self.last = start;
+        self.lines += 1;
+    }
+
+    /// The body with its lines sorted, each once, and how many there are.
+    fn into_sorted(self) -> (Vec<u8>, u64) {
+        if !self.unsorted {
+            return (self.body, self.lines);
+        }
+        let mut lines: Vec<&[u8]> = self.body.split_inclusive(|byte| *byte == b'\n').collect();
+        // With its newline a line would sort before those that it begins, as it should, but for control characters.
+        lines.sort_unstable_by_key(|line| &line[..line.len() - 1]);
+        lines.dedup();
+        let count = lines.len() as u64;
+        (lines.concat(), count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(input: &[&str]) -> (String, u64) {
+        let mut lines = Lines::default();
+        for line in input {
+            let start = lines.body.len();
+            lines.body.extend_from_slice(line.as_bytes());
+            lines.end_line(start, 1);
+        }
+        let (body, count) = lines.into_sorted();
+        (String::from_utf8(body).unwrap(), count)
+    }
+
+    #[test]
+    fn lines_are_sorted_by_bytes_and_stand_once() {
+        assert_eq!(sorted(&["a", "b", "b", "c"]), ("a\nb\nc\n".into(), 3));
+        assert_eq!(sorted(&["b", "a", "b", "a\u{1}", "a"]), ("a\na\u{1}\nb\n".into(), 3));
+        assert_eq!(sorted(&["é", "z", "z/1"]), ("z\nz/1\né\n".into(), 3));
+    }
 }

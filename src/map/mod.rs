@@ -1,10 +1,28 @@
 //! The hot path: a page of keys in, (table, partition, line) out.
 //!
-//! [`page`] is what comes in; `program` is all rules of all tables, compiled once; `select` is what must wait for the
-//! whole listing (`pick`, `done`); [`group`] gathers the lines of each partition; `shapes` counts what no rule took.
+//! [`page`] is what comes in; [`program`] is all rules of all tables, compiled once; [`mapper`] runs it over pages;
+//! `select` is what must wait for the whole listing (`pick`, `done`); [`group`] gathers the lines of each partition;
+//! `shapes` counts what no rule took.
+//!
+//! Inside, a rule's `match` becomes a `pattern`, compiled to `code`, which `backtrack` runs; `values` makes partition
+//! values of what was captured.
 
 pub mod group;
+pub mod mapper;
 pub mod page;
+pub mod program;
+
+mod backtrack;
+mod code;
+mod intern;
+#[cfg(test)]
+mod oracle;
+mod pattern;
+mod select;
+mod values;
+
+pub use mapper::Mapper;
+pub use program::Program;
 
 use page::Object;
 
@@ -13,6 +31,12 @@ use page::Object;
 pub trait Sink {
     /// A table takes the object. Called once for each table that does, in the order of the file.
     fn take(&mut self, object: &Object<'_>, taken: Taken);
+
+    /// A rule of a table took the object and the table's `pick` preferred another. Called once for each such table;
+    /// where no other table takes the object, [`Sink::leave`] follows with [`Why::Superseded`].
+    fn supersede(&mut self, object: &Object<'_>, taken: Taken) {
+        let _ = (object, taken);
+    }
 
     /// No table takes it. Called once.
     fn leave(&mut self, object: &Object<'_>, why: Why);
@@ -24,6 +48,8 @@ pub struct Taken {
     pub table: u32,
     pub rule: u32,
     pub partition: PartitionId,
+    /// Under `line = "prefix"`, how many bytes of the key the manifest's line shows: up to where the prefix ends.
+    pub prefix_len: Option<u32>,
 }
 
 /// A partition's number, dense from 0 in the order of first sight; what it stands for is asked of the mapper.

@@ -1,0 +1,180 @@
+//! The matcher held against the plain reading of the language: `fancy-regex` on the template's own expression.
+//! Random templates, and keys made so that they nearly match.
+
+use proptest::prelude::*;
+
+use super::backtrack::{Scratch, UNSET};
+use super::code::Code;
+use super::pattern::{RulePattern, plain};
+use super::values::{Captured, Read, names};
+use crate::rules::date::DatePieces;
+use crate::rules::template::{GroupKind, Template};
+
+/// What a match binds: every name with its value, NULL where nothing was taken.
+type Bound = Vec<(String, Option<String>)>;
+
+/// By `fancy-regex`: no match, a bad date (`Err`), or what is bound.
+fn by_expression(template: &Template, ignore_case: bool, text: &str) -> Option<Result<Bound, ()>> {
+    let expression = template.expression(ignore_case);
+    let regex = fancy_regex::RegexBuilder::new(&expression.text).backtrack_limit(5_000_000).build().unwrap();
+    let found = regex.captures(text).ok()??;
+    let mut bound: Bound = Vec::new();
+    let mut dates: Vec<(Option<String>, usize, DatePieces, bool)> = Vec::new();
+    for (number, group) in (1..).zip(&expression.groups) {
+        let taken = found.get(number).map(|taken| taken.as_str());
+        if let GroupKind::Text | GroupKind::Hive = group.kind {
+            let name = group.name.clone().unwrap();
+            match bound.iter_mut().find(|known| known.0 == name) {
+                Some(known) => known.1 = known.1.take().or(taken.map(str::to_owned)),
+                None => bound.push((name, taken.map(str::to_owned))),
+            }
+            continue;
+        }
+        let same = |date: &(Option<String>, usize, DatePieces, bool)| match &group.name {
+            Some(_) => date.0 == group.name,
+            None => date.0.is_none() && date.1 == group.capture,
+        };
+        let at = dates.iter().position(same).unwrap_or_else(|| {
+            dates.push((group.name.clone(), group.capture, DatePieces::default(), false));
+            dates.len() - 1
+        });
+        let Some(taken) = taken else { continue };
+        dates[at].3 = true;
+        match group.kind {
+            GroupKind::Field(field) => {
+                let readings = field.readings(taken.as_bytes());
+                let whole = readings.into_iter().flatten().find(|reading| usize::from(reading.len) == taken.len());
+                dates[at].2.add(field, whole.unwrap().value);
+            }
+            GroupKind::EpochMs => dates[at].2.add_epoch(taken.parse::<i64>().unwrap() / 1000),
+            _ => dates[at].2.add_epoch(taken.parse().unwrap()),
+        }
+    }
+    for (name, _, pieces, said) in dates {
+        match (name, pieces.finish()) {
+            (_, None) => return Some(Err(())),
+            (Some(name), Some(date)) => bound.push((name, said.then(|| date.value()))),
+            (None, Some(_)) => {}
+        }
+    }
+    bound.sort();
+    Some(Ok(bound))
+}
+
+/// By the compiled program's general matcher.
+fn by_program(template: &Template, ignore_case: bool, text: &str) -> Option<Result<Bound, ()>> {
+    let pattern = RulePattern::of_template(template, ignore_case);
+    let code = Code::new(&plain(&pattern.parts), &[]);
+    let mut slots = vec![UNSET; pattern.slots as usize];
+    if !Scratch::default().first(&code, text.as_bytes(), 0, &mut slots).unwrap() {
+        return None;
+    }
+    Some(bound(&pattern, text, &slots))
+}
+
+fn bound(pattern: &RulePattern, text: &str, slots: &[u32]) -> Result<Bound, ()> {
+    let names = names(pattern);
+    let captured = Captured { bucket: "", key: text, slots };
+    let mut read = Read::default();
+    if !read.captures(pattern, &names, &captured, None) {
+        return Err(());
+    }
+    let kept = names.iter().filter(|name| name.name != "_");
+    let mut bound: Bound = kept
+        .map(|name| {
+            let value = match name.date {
+                Some(date) => read.dates()[date as usize].map(|date| date.value()),
+                None => name.captures.iter().find_map(|capture| captured.text(*capture)).map(str::to_owned),
+            };
+            (name.name.clone(), value)
+        })
+        .collect();
+    bound.sort();
+    Ok(bound)
+}
+
+/// Pieces that templates are put together of, and texts that stand for them in keys.
+const PIECES: &[(&str, &[&str])] = &[
+    ("/", &["/", "/", "//", ""]),
+    ("/", &["/"]),
+    ("a", &["a", "A", "b", ""]),
+    ("b-", &["b-", "B-"]),
+    ("_", &["_", "."]),
+    (".csv", &[".csv", ".CSV", ".csv.csv"]),
+    ("é", &["é", "É", "e"]),
+    ("s", &["s", "S", "ſ"]),
+    ("*", &["", "x", "_x", ".x", "_x=1", "é-", "a/b"]),
+    ("?", &["x", "é", "_", ".", "", "/"]),
+    ("[a-c]", &["a", "C", "d"]),
+    ("[!a-c_]", &["d", "_", "/", "é"]),
+    ("/**/", &["/", "/a/", "/a/b/", "/_a/", "/_a=1/b/", "//", "/.a/"]),
+    ("/**/**/", &["/", "/x/y/", "//"]),
+    ("{x}", &["a", "b-", "é", "_", "_y=1", "a/b", ""]),
+    ("{y}", &["a", "ab", "a-b", "1"]),
+    ("{x:int}", &["1", "12", "007", "a"]),
+    ("{n:int(2)}", &["12", "01", "1", "123"]),
+    ("{y:in(a,ab,b)}", &["a", "ab", "b", "AB", "c"]),
+    ("{z:re([ab]+|c*)}", &["ab", "cc", "", "aab", "abc"]),
+    ("{z:re(.{2}|\\w)}", &["ab", "a/", "é-", "x"]),
+    ("{p:path}", &["a", "a/b", "a/b/c", "_a/b", "a/_b", "a//b"]),
+    ("{h:hive}", &["a%2Fb", "__HIVE_DEFAULT_PARTITION__", "%zz", "_a", "x=1"]),
+    ("{d:date(yyyy-MM-dd)}", &["2024-01-05", "2024-02-30", "2024-13-01", "2024-1-1"]),
+    ("{d:date(yyyyMM)}", &["202401", "202402", "202413"]),
+    ("{d:date(yyyy/M/d)}", &["2024/1/5", "2024/12/31", "2024/01/05"]),
+    ("{_:date(dMMMyy)}", &["5jan24", "30FEB24", "05Mar24"]),
+    ("{t:epoch}", &["170000000", "1700000000", "17000000000"]),
+    ("{_}", &["a", "_a", "a-b"]),
+    ("{_:int}", &["1", "22"]),
+    ("{a,ab}", &["a", "ab", "b"]),
+    ("{x/,}", &["x/", ""]),
+    ("{{x}-,{y}/,}", &["a-", "b/", ""]),
+    ("{,_b,{x}b}", &["", "_b", "ab"]),
+    ("{*.a,{n:int(2)}}", &["x.a", "12", "_.a"]),
+];
+
+/// A template and a text: the same pieces, each filled with something that may or may not fit it, then changed a little.
+fn case() -> impl Strategy<Value = (String, String)> {
+    let piece = (0..PIECES.len(), any::<prop::sample::Index>());
+    let change =
+        (0..8u8, any::<prop::sample::Index>(), prop::sample::select(vec!["", "/", "a", "_", ".", "1", "é", "-"]));
+    (prop::collection::vec(piece, 0..7), 0..4u8, change).prop_map(|(pieces, end, (how, at, with))| {
+        let mut template = String::from("s3://k/");
+        let mut text = String::from("k/");
+        for (index, choice) in pieces {
+            let (piece, fills) = PIECES[index];
+            template.push_str(piece);
+            text.push_str(fills[choice.index(fills.len())]);
+        }
+        match end {
+            0 => {
+                template.push_str("/**");
+                text.push_str("/a/b");
+            }
+            1 => template.push('/'),
+            _ => {}
+        }
+        if how == 0 {
+            let boundaries: Vec<usize> = text.char_indices().map(|(at, _)| at).filter(|at| *at >= 2).collect();
+            if !boundaries.is_empty() {
+                text.insert_str(*at.get(&boundaries), with);
+            }
+        }
+        (template.replace("//**", "/**"), text)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_program_matches_as_the_expression_says((template, text) in case(), ignore_case in any::<bool>()) {
+        if let Ok(template) = Template::parse(&template) {
+            prop_assert_eq!(by_program(&template, ignore_case, &text), by_expression(&template, ignore_case, &text));
+        }
+    }
+}
+
+/// How many cases a property gets.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10_000)
+}
