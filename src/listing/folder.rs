@@ -16,7 +16,7 @@ use futures::stream::BoxStream;
 use super::thread::{self, Stop};
 use super::{Listing, Object, Page, PageBuilder, Requests};
 use crate::error::{Error, ErrorKind, Result};
-use crate::uri::{Bucket, Shown, Uri};
+use crate::uri::{Shown, Uri};
 
 /// The name under which a store's folder holds a file that is being written; never an object.
 pub(crate) const TEMPORARY: &str = ".restitch.tmp";
@@ -261,16 +261,12 @@ fn utf8(name: OsString, path: &Path) -> Result<String> {
     })
 }
 
-/// The bucket that local listings are of.
-pub(crate) fn bucket() -> Bucket {
-    Bucket::local()
-}
-
 #[cfg(test)]
 mod tests {
     use futures::TryStreamExt;
 
     use super::*;
+    use crate::uri::Bucket;
 
     fn folder(files: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -283,7 +279,7 @@ mod tests {
     }
 
     fn uri(folder: &Path, rest: &str) -> Uri {
-        Uri::new(bucket(), format!("{}/{rest}", folder.to_str().unwrap().trim_start_matches('/')))
+        Uri::new(Bucket::local(), format!("{}/{rest}", folder.to_str().unwrap().trim_start_matches('/')))
     }
 
     async fn keys(folder: &Path, prefix: &str, page_size: usize) -> Result<Vec<String>> {

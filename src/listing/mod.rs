@@ -1,7 +1,9 @@
 //! Where objects come from, page by page. One adapter a file; every adapter passes [`conformance`].
 
 pub mod folder;
+pub mod lines;
 mod thread;
+pub(crate) mod url;
 
 pub use crate::map::page::{Object, Page, PageBuilder};
 

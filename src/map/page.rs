@@ -69,6 +69,13 @@ impl Page {
         &self.bucket
     }
 
+    /// The same keys in another bucket, for sources that name it last.
+    #[must_use]
+    pub fn in_bucket(mut self, bucket: Bucket) -> Page {
+        self.bucket = bucket;
+        self
+    }
+
     pub fn len(&self) -> usize {
         self.keys.len()
     }
