@@ -7,6 +7,8 @@ pub mod create;
 pub mod partitions;
 pub mod projection;
 pub mod quote;
+#[cfg(test)]
+mod sample;
 
 use std::fmt;
 

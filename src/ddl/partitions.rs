@@ -195,3 +195,161 @@ fn stands_bare(column: &Column, text: &str) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlparser::parser::Parser;
+    use sqlparser::tokenizer::Token;
+
+    use super::*;
+    use crate::ddl::MAX_STATEMENT_BYTES;
+    use crate::ddl::sample::table;
+    use crate::rules::ddl_in::{AthenaDialect, unquote_literal};
+    use crate::value::hive_escape;
+
+    fn partition(table: &Table, texts: &[&str]) -> Partition {
+        let values: Vec<PartitionValue> = texts.iter().map(|text| PartitionValue::new(text)).collect();
+        let names = table.partitioned_by.iter().map(|column| column.name.as_str());
+        let path: String = names.zip(&values).map(|(name, value)| format!("{name}={}/", value.escaped())).collect();
+        Partition { values, location: table.location.as_ref().unwrap().join(&path) }
+    }
+
+    fn added(table: &Table, partitions: Vec<Partition>) -> Vec<Statement> {
+        add_partitions(table, &TableName::new(None, "taxes"), partitions).collect::<Result<_>>().unwrap()
+    }
+
+    /// Reads an ADD as sqlparser's pieces: values and location of each partition. Its own rule for ADD PARTITION knows
+    /// no LOCATION, so the clauses are taken one by one.
+    fn read(text: &str) -> Vec<(Vec<String>, String)> {
+        let mut parser = Parser::new(&AthenaDialect).try_with_sql(text).unwrap();
+        let word = |parser: &mut Parser<'_>, expected: &str| {
+            let token = parser.next_token().to_string();
+            assert_eq!(token.to_uppercase(), expected);
+        };
+        ["ALTER", "TABLE"].iter().for_each(|expected| word(&mut parser, expected));
+        parser.parse_object_name(false).unwrap();
+        ["ADD", "IF", "NOT", "EXISTS"].iter().for_each(|expected| word(&mut parser, expected));
+        let mut out = Vec::new();
+        while parser.peek_token().token != Token::EOF {
+            word(&mut parser, "PARTITION");
+            let sqlparser::ast::Partition::Partitions(values) = parser.parse_partition().unwrap() else {
+                panic!("{text}")
+            };
+            let value = |expression: &sqlparser::ast::Expr| match expression {
+                sqlparser::ast::Expr::BinaryOp { right, .. } => match right.as_ref() {
+                    sqlparser::ast::Expr::Value(value) => {
+                        value.clone().value.into_string().unwrap_or_else(|| right.to_string())
+                    }
+                    other => panic!("{other}"),
+                },
+                other => panic!("{other}"),
+            };
+            word(&mut parser, "LOCATION");
+            out.push((values.iter().map(value).collect(), parser.parse_literal_string().unwrap()));
+        }
+        out
+    }
+
+    #[test]
+    fn partitions_are_added_without_commas() {
+        let table = table(&[("region", "string"), ("year", "int")]);
+        let statements = added(&table, vec![partition(&table, &["amer", "2024"]), partition(&table, &["emea", "-1"])]);
+        assert_eq!(
+            statements[0].to_string(),
+            "ALTER TABLE `taxes` ADD IF NOT EXISTS\n  \
+             PARTITION (`region` = 'amer', `year` = 2024) LOCATION 's3://athena/tables/taxes/region=amer/year=2024/'\n  \
+             PARTITION (`region` = 'emea', `year` = '-1') LOCATION 's3://athena/tables/taxes/region=emea/year=-1/';\n"
+        );
+        assert_eq!(read(&statements[0].text)[0].0, ["amer", "2024"]);
+        assert_eq!((statements.len(), statements[0].partitions), (1, 2));
+    }
+
+    #[test]
+    fn a_value_stays_in_its_literal() {
+        let table = table(&[("region", "string")]);
+        let evil = ["x') LOCATION 's3://evil/", "O'Brien \\ % = é", "a\\", "-- x", "/* x", "a;b"];
+        let statements = added(&table, evil.iter().map(|value| partition(&table, &[value])).collect());
+        let read = read(&statements[0].text);
+        for (value, (values, location)) in evil.iter().zip(read) {
+            assert_eq!(values, [*value]);
+            assert_eq!(location, format!("s3://athena/tables/taxes/region={}/", hive_escape(value)));
+        }
+    }
+
+    #[test]
+    fn only_numbers_and_booleans_stand_bare() {
+        let bare = |ddl_type: &str, value: &str| {
+            let table = table(&[("p", ddl_type)]);
+            let text = added(&table, vec![partition(&table, &[value])]).remove(0).text;
+            !text.contains(&Literal(value).to_string())
+        };
+        for (ddl_type, value) in
+            [("bigint", "3000000000"), ("decimal(5,2)", "1.50"), ("boolean", "true"), ("double", "2")]
+        {
+            assert!(bare(ddl_type, value), "{ddl_type} {value}");
+        }
+        for (ddl_type, value) in [
+            ("string", "5"),
+            ("varchar(3)", "5"),
+            ("date", "2024-01-05"),
+            ("timestamp", "2024"),
+            ("int", "-5"),
+            ("double", "1e5"),
+            ("decimal(3,1)", "1."),
+            ("boolean", "true or 1"),
+            ("double", "1) LOCATION 's3://evil/"),
+        ] {
+            assert!(!bare(ddl_type, value), "{ddl_type} {value}");
+        }
+    }
+
+    #[test]
+    fn statements_fill_up_to_the_limit_and_no_further() {
+        let table = table(&[("region", "string")]);
+        let count = 12_000;
+        let partitions: Vec<Partition> = (0..count).map(|n| partition(&table, &[&format!("r{n:05}")])).collect();
+        let statements = added(&table, partitions);
+        assert!(statements.iter().all(|statement| statement.to_string().len() <= MAX_STATEMENT_BYTES));
+        assert_eq!(statements.iter().map(|statement| statement.partitions).sum::<usize>(), count);
+        let one = "\n  PARTITION (`region` = 'r00000') LOCATION 's3://athena/tables/taxes/region=r00000/'".len();
+        let fit = (MAX_STATEMENT_BYTES - 2 - "ALTER TABLE `taxes` ADD IF NOT EXISTS".len()) / one;
+        assert_eq!(statements.len(), count.div_ceil(fit));
+        assert_eq!(statements[0].partitions, fit);
+    }
+
+    #[test]
+    fn a_partition_that_fits_nowhere_is_an_error() {
+        let table = table(&[("region", "string")]);
+        let name = TableName::new(None, "taxes");
+        let long = partition(&table, &[&"x".repeat(MAX_STATEMENT_BYTES)]);
+        let made: Vec<Result<Statement>> =
+            add_partitions(&table, &name, vec![partition(&table, &["a"]), long]).collect();
+        assert_eq!((made.len(), made[0].is_ok(), made[1].is_err()), (2, true, true));
+    }
+
+    #[test]
+    fn null_is_spelled_as_spark_takes_it_and_refused_for_hive() {
+        let mut table = table(&[("region", "string"), ("year", "int")]);
+        let null = partition(&table, &["", "2024"]);
+        let text = added(&table, vec![null.clone()]).remove(0).text;
+        assert!(text.contains("(`region` = '__HIVE_DEFAULT_PARTITION__', `year` = 2024)"), "{text}");
+        table.engines.push(Engine::Hive);
+        let error = add_partitions(&table, &TableName::new(None, "taxes"), vec![null]).next().unwrap().unwrap_err();
+        assert!(error.help_text().unwrap().contains("MSCK REPAIR TABLE `taxes`"));
+    }
+
+    #[test]
+    fn partitions_are_dropped_with_commas() {
+        let table = table(&[("region", "string")]);
+        let values = ["a", "b'c"].map(|value| vec![PartitionValue::new(value)]);
+        let statements: Vec<Statement> =
+            drop_partitions(&table, &TableName::new(Some("db"), "taxes"), values).collect::<Result<_>>().unwrap();
+        let expected =
+            "ALTER TABLE `db`.`taxes` DROP IF EXISTS\n  PARTITION (`region` = 'a'),\n  PARTITION (`region` = 'b\\'c')";
+        assert_eq!(statements[0].text, expected);
+        assert_eq!(statements[0].bytes(), expected.len());
+        Parser::new(&AthenaDialect).try_with_sql(expected).unwrap();
+        assert_eq!(unquote_literal("'b\\'c'").unwrap(), "b'c");
+        assert_eq!(drop_partitions(&table, &TableName::new(None, "t"), Vec::new()).count(), 0);
+    }
+}

@@ -9,6 +9,7 @@ pub mod manifest;
 pub mod marker;
 pub mod merge;
 pub mod moves;
+pub mod traps;
 
 use std::collections::{HashMap, HashSet};
 

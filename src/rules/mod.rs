@@ -7,7 +7,7 @@ pub mod diagnostic;
 pub mod format;
 mod glob;
 pub mod keys;
-mod location;
+pub(crate) mod location;
 pub mod order;
 pub mod set;
 mod shape;

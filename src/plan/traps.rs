@@ -1,0 +1,810 @@
+//! What an engine would fail on or misread: each trap by name, with its level for each reader, its reason, what to do.
+//!
+//! The levels come from what Hive, Spark and Trino were seen to do with symlink tables; `docs/traps.md` lists them all
+//! and a test holds it to this file. Pure: lines and tables in, findings out; who refuses or skips is `plan`'s to say.
+
+use std::fmt;
+
+use crate::rules::ddl_in;
+use crate::rules::format;
+use crate::rules::table::{Engine, FormatKind, Partitions, Table};
+use crate::uri::{Scheme, Shown};
+
+/// How bad a trap is for a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// It works there, with a drawback or under a condition.
+    Warning,
+    /// A query would fail or read wrong rows.
+    Error,
+}
+
+/// What a trap is seen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum On {
+    /// A line of a manifest: the target's URI.
+    Line,
+    /// A table: its format, its location, its partitions.
+    Table,
+    /// Another object in a directory that engines read manifests from.
+    Location,
+    /// A folder that is listed.
+    Folder,
+}
+
+/// One trap.
+#[derive(Debug)]
+pub struct Trap {
+    /// In kebab case; what messages, JSON and `docs/traps.md` call it.
+    pub name: &'static str,
+    pub on: On,
+    /// What is there, as the start of a sentence.
+    pub what: &'static str,
+    /// What a reader does with it.
+    pub reason: &'static str,
+    /// What to do about it.
+    pub help: &'static str,
+    pub athena: Option<Level>,
+    pub trino: Option<Level>,
+    /// The first and the last version of Trino that it holds for.
+    pub trino_versions: (u32, u32),
+    pub spark: Option<Level>,
+    pub hive: Option<Level>,
+}
+
+impl Trap {
+    /// Its level for one reader; a Trino of no stated version is the newest.
+    pub fn level(&self, reader: Engine) -> Option<Level> {
+        match reader {
+            Engine::Athena => self.athena,
+            Engine::Spark => self.spark,
+            Engine::Hive => self.hive,
+            Engine::Trino { version } => {
+                let (from, to) = self.trino_versions;
+                self.trino.filter(|_| (from..=to).contains(&version.unwrap_or(NEWEST)))
+            }
+        }
+    }
+
+    /// The trap called so.
+    pub fn named(name: &str) -> Option<&'static Trap> {
+        TRAPS.iter().find(|trap| trap.name == name)
+    }
+}
+
+/// A version of Trino above any there is.
+const NEWEST: u32 = u32::MAX;
+const ANY: (u32, u32) = (0, NEWEST);
+const ERROR: Option<Level> = Some(Level::Error);
+const WARNING: Option<Level> = Some(Level::Warning);
+
+/// Every trap; those on lines come first, at the place that is their bit in a [`TrapSet`].
+pub static TRAPS: &[Trap] = &[
+    Trap {
+        name: "line-break",
+        on: On::Line,
+        what: "a carriage return or a line feed in the key",
+        reason: "it ends the line: a manifest cannot name this object",
+        help: "copy the object to a key without it, or exclude it",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "colon",
+        on: On::Line,
+        what: "a `:` in the key",
+        reason: "Hadoop's paths take none (`URISyntaxException`), and no way of writing it helps",
+        help: "copy the object to a key without it, or read the table with Athena or Trino only",
+        athena: WARNING,
+        trino: None,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "glob",
+        on: On::Line,
+        what: "one of `{ } [ ] * ? \\` in the key",
+        reason: "Hive and Spark read the line as a glob: an error, or silently the rows of its neighbours",
+        help: "copy the object to a key without it, or read the table with Athena or Trino only",
+        athena: WARNING,
+        trino: None,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "double-slash",
+        on: On::Line,
+        what: "an empty component (`//`) in the key",
+        reason: "Hadoop's paths drop it and read another object, or none",
+        help: "copy the object to a key without it, or read the table with Athena or Trino only",
+        athena: WARNING,
+        trino: None,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "dot-component",
+        on: On::Line,
+        what: "a component `.` or `..` in the key",
+        reason: "Hadoop's paths resolve it and read another object, or none",
+        help: "copy the object to a key without it, or read the table with Athena or Trino only",
+        athena: WARNING,
+        trino: None,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "leading-slash",
+        on: On::Line,
+        what: "a key that begins with `/`",
+        reason: "Trino fails (`newPathElement starts with a slash`), Hive and Spark drop the slash",
+        help: "copy the object to a key without it, or exclude it",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "hidden-name",
+        on: On::Line,
+        what: "a base name that begins with `_` or `.`",
+        reason: "every reader hides such files: Trino says that it is not there (HIVE_FILE_NOT_FOUND), Hive the same",
+        help: "keep `skip = [\"hidden\", …]`, or copy the object to another name",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "prefix-line",
+        on: On::Line,
+        what: "a line that names a prefix",
+        reason: "Trino from 427 on wants objects (`File location cannot end with '/'`); Hive and Spark read what lies right in it, not below",
+        help: "take `line = \"prefix\"` out of the rule",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: (427, NEWEST),
+        spark: WARNING,
+        hive: WARNING,
+    },
+    Trap {
+        name: "bucket-root",
+        on: On::Line,
+        what: "a target right at the root of its bucket",
+        reason: "Trino lists the directory of each target, here the whole bucket, a thousand keys a page, in every query",
+        help: "keep data in folders",
+        athena: WARNING,
+        trino: WARNING,
+        trino_versions: ANY,
+        spark: None,
+        hive: None,
+    },
+    Trap {
+        name: "extension-case",
+        on: On::Line,
+        what: "a compression's extension in capitals, such as `.GZ`, on text",
+        reason: "readers go by the extension in small letters: this is read as raw bytes, silently as garbage rows",
+        help: "copy the object to a name in small letters, or exclude it",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "local-target",
+        on: On::Line,
+        what: "a target in a local folder",
+        reason: "Athena and Trino read no `file://` (`No factory for location`)",
+        help: "fine for trying things out; a table for Athena names `s3://` objects",
+        athena: WARNING,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: None,
+        hive: None,
+    },
+    Trap {
+        name: "text-behind-symlink",
+        on: On::Table,
+        what: "text, CSV or JSON",
+        reason: "Trino 427 to 441 cannot read it behind symlinks (`Unsupported input format`)",
+        help: "use Trino 442 or later",
+        athena: None,
+        trino: ERROR,
+        trino_versions: (427, 441),
+        spark: None,
+        hive: None,
+    },
+    Trap {
+        name: "columnar-behind-symlink",
+        on: On::Table,
+        what: "Parquet, ORC or Avro",
+        reason: "Hive and Spark read what lies behind symlinks as text: an error, or rows of NULLs",
+        help: "read the table with Athena or Trino",
+        athena: None,
+        trino: None,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "spark-empty-splits",
+        on: On::Table,
+        what: "a partitioned table",
+        reason: "Spark 3.5 and 4.0 read no rows from partitioned symlink tables, silently, by default",
+        help: "set spark.hadoopRDD.ignoreEmptySplits=false",
+        athena: None,
+        trino: None,
+        trino_versions: ANY,
+        spark: WARNING,
+        hive: None,
+    },
+    Trap {
+        name: "spark-header-lines",
+        on: On::Table,
+        what: "header lines to skip",
+        reason: "Spark ignores `skip.header.line.count`: the header comes as a row",
+        help: "leave the headers out of the data, or filter the row",
+        athena: None,
+        trino: None,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: None,
+    },
+    Trap {
+        name: "spark-json-serde",
+        on: On::Table,
+        what: "JSON",
+        reason: "Spark does not bring the serde's class along",
+        help: "add the serde's jar: spark-sql --jars …",
+        athena: None,
+        trino: None,
+        trino_versions: ANY,
+        spark: WARNING,
+        hive: None,
+    },
+    Trap {
+        name: "opencsv-types",
+        on: On::Table,
+        what: "OpenCSV with columns that are no strings",
+        reason: "Trino, Hive and Spark read every column as a string; Athena wants days and milliseconds since 1970 in dates and timestamps",
+        help: "declare the columns as string and cast them in queries",
+        athena: WARNING,
+        trino: WARNING,
+        trino_versions: ANY,
+        spark: WARNING,
+        hive: WARNING,
+    },
+    Trap {
+        name: "regex-groups",
+        on: On::Table,
+        what: "a regular expression with more or fewer groups than there are columns",
+        reason: "the serde gives each group to a column and fails where they do not go together",
+        help: "make it one group a column; groups that only hold together are `(?:…)`",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "input-format-lost",
+        on: On::Table,
+        what: "an input format of its own in the table's `ddl`",
+        reason: "the symlink input format takes its place, so that the data is read line by line",
+        help: "describe the data as the serde alone reads it",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "projection-unread",
+        on: On::Table,
+        what: "projected partitions",
+        reason: "Hive and Spark know no projection and see a table without partitions",
+        help: "partitions = \"registered\"",
+        athena: None,
+        trino: None,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "local-location",
+        on: On::Table,
+        what: "a location in a local folder",
+        reason: "Athena and Trino read no `file://`",
+        help: "fine for trying things out; a table for Athena has an `s3://` location",
+        athena: WARNING,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: None,
+        hive: None,
+    },
+    Trap {
+        name: "location-form",
+        on: On::Table,
+        what: "a location with an empty, `.` or `..` component, or longer than 2,056 bytes",
+        reason: "Athena collapses `//`, Glue takes 2,056 bytes, Hadoop's paths resolve dots: readers look elsewhere",
+        help: "choose another location",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "location-characters",
+        on: On::Table,
+        what: "one of `: { } [ ] * ? \\` in the location",
+        reason: "Hive and Spark read it as a glob, or cannot read it at all",
+        help: "choose another location",
+        athena: WARNING,
+        trino: None,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "compressed-manifest",
+        on: On::Location,
+        what: "a compressed file beside a manifest",
+        reason: "every reader takes it for a manifest and fails on its bytes",
+        help: "delete it, or move it out of the location",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "stray-file",
+        on: On::Location,
+        what: "a file beside a manifest",
+        reason: "whatever its name, it is read as one more manifest: its lines fail, or rows come twice",
+        help: "delete it, or move it out of the location",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "nested-directory",
+        on: On::Location,
+        what: "a directory below a directory of manifests",
+        reason: "Trino reads it too, hidden or not, so that rows come twice or its files fail as manifests; Hive fails (`Is a directory`)",
+        help: "move it out of the location",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "delta-table",
+        on: On::Folder,
+        what: "a folder of a Delta table (`_delta_log/`)",
+        reason: "files that the table has removed still lie there: their rows would come back",
+        help: "read it as a Delta table",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "iceberg-table",
+        on: On::Folder,
+        what: "a folder of an Iceberg table (`metadata/*.metadata.json`)",
+        reason: "files that the table has removed still lie there: their rows would come back",
+        help: "read it as an Iceberg table",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "hudi-table",
+        on: On::Folder,
+        what: "a folder of a Hudi table (`.hoodie/`)",
+        reason: "older versions of its files still lie there: their rows would come twice",
+        help: "read it as a Hudi table",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+];
+
+/// How many traps are seen on lines: the first so many of [`TRAPS`].
+pub const LINE_TRAPS: usize = 11;
+
+const LINE_BREAK: u16 = 1;
+const COLON: u16 = 1 << 1;
+const GLOB: u16 = 1 << 2;
+const DOUBLE_SLASH: u16 = 1 << 3;
+const DOT_COMPONENT: u16 = 1 << 4;
+const LEADING_SLASH: u16 = 1 << 5;
+const HIDDEN_NAME: u16 = 1 << 6;
+const PREFIX_LINE: u16 = 1 << 7;
+const BUCKET_ROOT: u16 = 1 << 8;
+const EXTENSION_CASE: u16 = 1 << 9;
+const LOCAL_TARGET: u16 = 1 << 10;
+
+/// Traps that one line is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TrapSet(u16);
+
+impl TrapSet {
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = &'static Trap> {
+        self.indices().map(|index| &TRAPS[index])
+    }
+
+    fn indices(self) -> impl Iterator<Item = usize> {
+        (0..LINE_TRAPS).filter(move |index| self.0 & (1 << index) != 0)
+    }
+}
+
+/// A trap that a table or a place is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// [`Trap::name`].
+    pub trap: &'static str,
+    /// The worst of its readers'.
+    pub level: Level,
+    /// Those readers of the table that it is a trap for.
+    pub readers: Vec<Engine>,
+    /// What exactly was found, with text that is safe on a terminal.
+    pub detail: String,
+}
+
+impl Finding {
+    pub fn of(&self) -> &'static Trap {
+        Trap::named(self.trap).expect("a finding is made from a trap")
+    }
+}
+
+/// The traps that count for one table's readers.
+#[derive(Clone, Debug)]
+pub struct Traps {
+    readers: Vec<Engine>,
+    /// Bits of [`TrapSet`] that count at all, and those that are errors.
+    counts: u16,
+    errors: u16,
+    table: Vec<Finding>,
+}
+
+impl Traps {
+    pub fn for_table(table: &Table) -> Traps {
+        let readers = table.engines.clone();
+        let bits = |wanted: &dyn Fn(Level) -> bool| {
+            let is_wanted = |trap: &Trap| readers.iter().any(|reader| trap.level(*reader).is_some_and(wanted));
+            (0..LINE_TRAPS).filter(|index| is_wanted(&TRAPS[*index])).fold(0u16, |bits, index| bits | 1 << index)
+        };
+        let of_format = if is_text(table) { u16::MAX } else { !EXTENSION_CASE };
+        let counts = bits(&|_| true) & of_format;
+        let errors = bits(&|level| level == Level::Error) & of_format;
+        let mut traps = Traps { readers, counts, errors, table: Vec::new() };
+        let found = table_traps(table);
+        traps.table = found.into_iter().filter_map(|(name, detail)| traps.finding(name, detail)).collect();
+        traps
+    }
+
+    /// What the table alone shows: its format, its location, how its partitions are known.
+    pub fn on_table(&self) -> &[Finding] {
+        &self.table
+    }
+
+    /// The traps of one manifest line (without its newline) that count for this table's readers. One pass over the bytes.
+    pub fn line_traps(&self, line: &[u8]) -> TrapSet {
+        TrapSet(line_bits(line, self.counts & EXTENSION_CASE != 0) & self.counts)
+    }
+
+    /// What is wrong with an object that lies in a directory of manifests and is none of ours: `below` is its key behind
+    /// that directory, `size` in bytes. `None` where readers do not mind it.
+    pub fn on_other_object(&self, below: &str, size: u64) -> Option<Finding> {
+        let name = match below.rsplit_once('/') {
+            Some((_, "")) => return None,
+            Some(_) => "nested-directory",
+            None if below.starts_with(['_', '.']) || below.ends_with("_$folder$") || size == 0 => return None,
+            None if is_compression(below.rsplit('.').next().unwrap_or("")) => "compressed-manifest",
+            None => "stray-file",
+        };
+        self.finding(name, Shown(below).to_string())
+    }
+
+    /// A folder that belongs to a table format: `delta-table`, `iceberg-table` or `hudi-table`, found at `place`.
+    pub fn on_folder(&self, trap: &'static str, place: &str) -> Option<Finding> {
+        self.finding(trap, Shown(place).to_string())
+    }
+
+    /// Whether a line in these traps must not be published as it is.
+    pub fn is_error(&self, set: TrapSet) -> bool {
+        set.0 & self.errors != 0
+    }
+
+    /// The worst level of a trap among this table's readers.
+    pub fn level(&self, trap: &Trap) -> Option<Level> {
+        self.readers.iter().filter_map(|reader| trap.level(*reader)).max()
+    }
+
+    /// The readers that a trap is one for.
+    pub fn readers_of(&self, trap: &Trap) -> Vec<Engine> {
+        self.readers.iter().copied().filter(|reader| trap.level(*reader).is_some()).collect()
+    }
+
+    fn finding(&self, trap: &'static str, detail: String) -> Option<Finding> {
+        let of = Trap::named(trap)?;
+        Some(Finding { trap, level: self.level(of)?, readers: self.readers_of(of), detail })
+    }
+}
+
+/// How many lines are in each trap, and the first of each.
+#[derive(Clone, Debug, Default)]
+pub struct TrapCounts {
+    counts: [u64; LINE_TRAPS],
+    examples: [Option<Box<[u8]>>; LINE_TRAPS],
+}
+
+impl TrapCounts {
+    pub fn add(&mut self, set: TrapSet, line: &[u8]) {
+        for index in set.indices() {
+            self.counts[index] += 1;
+            self.examples[index].get_or_insert_with(|| line.into());
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.counts.iter().all(|count| *count == 0)
+    }
+
+    /// Each trap that some line is in, with how many, and the first of them (safe on a terminal).
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Trap, u64, String)> + '_ {
+        let counted = self.counts.iter().zip(&self.examples).zip(TRAPS);
+        counted.filter(|((count, _), _)| **count > 0).map(|((count, example), trap)| {
+            let line = String::from_utf8_lossy(example.as_deref().unwrap_or_default()).into_owned();
+            (trap, *count, Shown(&line).to_string())
+        })
+    }
+}
+
+/// A reader as a rule file names it.
+pub struct ReaderName(pub Engine);
+
+impl fmt::Display for ReaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Engine::Athena => f.write_str("athena"),
+            Engine::Spark => f.write_str("spark"),
+            Engine::Hive => f.write_str("hive"),
+            Engine::Trino { version: None } => f.write_str("trino"),
+            Engine::Trino { version: Some(version) } => write!(f, "trino:{version}"),
+        }
+    }
+}
+
+/// Bits that a byte may set anywhere (low), and right behind a slash (high).
+const SLASH: u8 = 1 << 3;
+const AFTER_SLASH_SLASH: u8 = 1 << 4;
+const AFTER_SLASH_HIDDEN: u8 = 1 << 5;
+const ANYWHERE: u8 = 0x0f;
+
+/// For each byte: what it may set, and which of those the next byte may set.
+static CLASSES: [(u8, u8); 256] = classes();
+
+const fn classes() -> [(u8, u8); 256] {
+    let mut table = [(0u8, ANYWHERE); 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'\r' | b'\n' => (LINE_BREAK as u8, ANYWHERE),
+            b':' => (COLON as u8, ANYWHERE),
+            b'{' | b'}' | b'[' | b']' | b'*' | b'?' | b'\\' => (GLOB as u8, ANYWHERE),
+            b'/' => (SLASH | AFTER_SLASH_SLASH, 0xff),
+            b'.' | b'_' => (AFTER_SLASH_HIDDEN, ANYWHERE),
+            _ => (0, ANYWHERE),
+        };
+        byte += 1;
+    }
+    table
+}
+
+fn line_bits(line: &[u8], is_text: bool) -> u16 {
+    let (scheme, key) = split(line);
+    let mut seen = 0;
+    let mut gate = 0xff;
+    for byte in key {
+        let (sets, next) = CLASSES[usize::from(*byte)];
+        seen |= sets & gate;
+        gate = next;
+    }
+    let mut bits = u16::from(seen & (LINE_BREAK | COLON | GLOB) as u8);
+    if seen & AFTER_SLASH_SLASH != 0 {
+        bits |= if key[0] == b'/' { LEADING_SLASH | DOUBLE_SLASH } else { DOUBLE_SLASH };
+    }
+    if seen & AFTER_SLASH_HIDDEN != 0 {
+        bits |= hidden_bits(key);
+    }
+    if seen & SLASH == 0 {
+        bits |= BUCKET_ROOT;
+    }
+    if key.last().is_none_or(|last| *last == b'/') {
+        bits |= PREFIX_LINE;
+    }
+    if is_text && has_compression_in_capitals(key) {
+        bits |= EXTENSION_CASE;
+    }
+    if scheme == b"file" {
+        // A local path has no bucket that a reader would list.
+        bits = (bits | LOCAL_TARGET) & !BUCKET_ROOT;
+    }
+    bits
+}
+
+/// The scheme, and what stands behind the bucket's slash.
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let Some(colon) = memchr::memmem::find(line, b"://") else { return (b"", line) };
+    let rest = &line[colon + 3..];
+    let key = memchr::memchr(b'/', rest).map_or(&rest[rest.len()..], |slash| &rest[slash + 1..]);
+    (&line[..colon], key)
+}
+
+/// Some component begins with `.` or `_`: which of them matter?
+fn hidden_bits(key: &[u8]) -> u16 {
+    let mut bits = 0;
+    for component in key.split(|byte| *byte == b'/') {
+        if matches!(component, b"." | b"..") {
+            bits |= DOT_COMPONENT;
+        }
+    }
+    let base = key.rsplit(|byte| *byte == b'/').next().unwrap_or(key);
+    if base.first().is_some_and(|first| matches!(first, b'.' | b'_')) {
+        bits |= HIDDEN_NAME;
+    }
+    bits
+}
+
+fn has_compression_in_capitals(key: &[u8]) -> bool {
+    let tail = &key[key.len().saturating_sub(9)..];
+    let Some(dot) = memchr::memrchr(b'.', tail) else { return false };
+    let extension = &tail[dot + 1..];
+    extension.iter().any(u8::is_ascii_uppercase)
+        && std::str::from_utf8(extension).is_ok_and(|extension| is_compression(&extension.to_ascii_lowercase()))
+}
+
+fn is_compression(extension: &str) -> bool {
+    matches!(extension, "gz" | "bz2" | "zst" | "lz4" | "snappy" | "deflate" | "lzo")
+}
+
+/// Whether the data is read as lines of text, so that extensions decide about compression.
+fn is_text(table: &Table) -> bool {
+    let kind = table.format.as_ref().map(|format| format.kind);
+    !matches!(kind, Some(FormatKind::Parquet | FormatKind::Orc | FormatKind::Avro))
+}
+
+/// Names of the traps that a table may be in for some reader, with what was found.
+fn table_traps(table: &Table) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    if let Some(format) = &table.format {
+        let name = format::name_of(format.kind);
+        match format.kind {
+            FormatKind::Parquet | FormatKind::Orc | FormatKind::Avro => {
+                found.push(("columnar-behind-symlink", format!("its format is {name}")));
+            }
+            FormatKind::Other => {}
+            _ => found.push(("text-behind-symlink", format!("its format is {name}"))),
+        }
+        match format.kind {
+            FormatKind::Json => found.push(("spark-json-serde", format!("its serde is {}", Shown(&format.serde)))),
+            FormatKind::OpenCsv => found.extend(opencsv_types(table)),
+            FormatKind::Regex => found.extend(regex_groups(table)),
+            _ => {}
+        }
+        if format.header_lines > 0 {
+            found.push(("spark-header-lines", format!("{} = {}", format::HEADER_LINES, format.header_lines)));
+        }
+    }
+    if !table.partitioned_by.is_empty() {
+        found.push(("spark-empty-splits", partition_columns(table)));
+    }
+    if table.partitions == Partitions::Projection {
+        found.push(("projection-unread", partition_columns(table)));
+    }
+    found.extend(lost_input_format(table));
+    found.extend(location_traps(table));
+    found
+}
+
+fn partition_columns(table: &Table) -> String {
+    let names: Vec<String> = table.partitioned_by.iter().map(|column| Shown(&column.name).to_string()).collect();
+    format!("it is partitioned by {}", names.join(", "))
+}
+
+fn opencsv_types(table: &Table) -> Option<(&'static str, String)> {
+    let column = table.columns.iter().find(|column| column.ddl_type != "string")?;
+    Some(("opencsv-types", format!("{} is {}", Shown(&column.name), Shown(&column.ddl_type))))
+}
+
+fn regex_groups(table: &Table) -> Option<(&'static str, String)> {
+    let properties = &table.format.as_ref()?.serde_properties;
+    let (_, regex) = properties.iter().find(|(key, _)| key == "input.regex")?;
+    let (groups, columns) = (format::capture_groups(regex), table.columns.len());
+    (groups != columns).then(|| ("regex-groups", format!("{groups} groups, {columns} columns")))
+}
+
+fn lost_input_format(table: &Table) -> Option<(&'static str, String)> {
+    let lost = ddl_in::read(&table.ddl.as_ref()?.text).ok()?.unknown_input_format?;
+    Some(("input-format-lost", format!("its `ddl` says {}", Shown(&lost))))
+}
+
+fn location_traps(table: &Table) -> Vec<(&'static str, String)> {
+    let Some(location) = &table.location else { return Vec::new() };
+    let mut found = Vec::new();
+    let shown = location.shown();
+    if location.bucket.scheme == Scheme::File {
+        found.push(("local-location", shown.clone()));
+    }
+    let components: Vec<&str> = location.key.strip_suffix('/').unwrap_or(&location.key).split('/').collect();
+    let is_odd = |component: &&str| component.is_empty() || *component == "." || *component == "..";
+    if (!location.key.is_empty() && components.iter().any(is_odd)) || location.raw().len() > 2_056 {
+        found.push(("location-form", shown.clone()));
+    }
+    if location.key.contains([':', '{', '}', '[', ']', '*', '?', '\\']) {
+        found.push(("location-characters", shown));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traps_on_lines_come_first() {
+        assert!(TRAPS.iter().enumerate().all(|(index, trap)| (trap.on == On::Line) == (index < LINE_TRAPS)));
+        let mut names: Vec<&str> = TRAPS.iter().map(|trap| trap.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), TRAPS.len());
+    }
+
+    #[test]
+    fn athena_takes_trino_430s_errors_and_hives_as_warnings() {
+        for trap in &TRAPS[..LINE_TRAPS] {
+            let trino = trap.level(Engine::Trino { version: Some(430) });
+            let derived = trino.or(trap.hive.map(|_| Level::Warning));
+            let expected = if trap.name == "local-target" { WARNING } else { derived };
+            assert_eq!(trap.athena, expected, "{}", trap.name);
+        }
+    }
+
+    #[test]
+    fn bits_are_the_places_of_their_traps() {
+        let named = |bits: u16| TrapSet(bits).iter().map(|trap| trap.name).collect::<Vec<_>>();
+        assert_eq!(named(LINE_BREAK | COLON | GLOB), ["line-break", "colon", "glob"]);
+        assert_eq!(
+            named(DOUBLE_SLASH | DOT_COMPONENT | LEADING_SLASH),
+            ["double-slash", "dot-component", "leading-slash"]
+        );
+        assert_eq!(named(HIDDEN_NAME | PREFIX_LINE | BUCKET_ROOT), ["hidden-name", "prefix-line", "bucket-root"]);
+        assert_eq!(named(EXTENSION_CASE | LOCAL_TARGET), ["extension-case", "local-target"]);
+    }
+}
