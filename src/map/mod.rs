@@ -2,7 +2,7 @@
 //!
 //! [`page`] is what comes in; [`program`] is all rules of all tables, compiled once; [`mapper`] runs it over pages;
 //! `select` is what must wait for the whole listing (`pick`, `done`); [`group`] gathers the lines of each partition;
-//! `shapes` counts what no rule took.
+//! [`shapes`] counts what no rule took; [`tests`] runs the rule file's own tests.
 //!
 //! Inside, a rule's `match` becomes a `pattern`, compiled to `code`, which `backtrack` runs; `values` makes partition
 //! values of what was captured.
@@ -11,6 +11,7 @@ pub mod group;
 pub mod mapper;
 pub mod page;
 pub mod program;
+pub mod shapes;
 
 mod backtrack;
 mod code;
@@ -89,7 +90,56 @@ pub enum Why {
     Superseded,
 }
 
+impl<A: Sink, B: Sink> Sink for (A, B) {
+    fn take(&mut self, object: &Object<'_>, taken: Taken) {
+        self.0.take(object, taken);
+        self.1.take(object, taken);
+    }
+
+    fn supersede(&mut self, object: &Object<'_>, taken: Taken) {
+        self.0.supersede(object, taken);
+        self.1.supersede(object, taken);
+    }
+
+    fn leave(&mut self, object: &Object<'_>, why: Why) {
+        self.0.leave(object, why);
+        self.1.leave(object, why);
+    }
+}
+
+impl<S: Sink> Sink for &mut S {
+    fn take(&mut self, object: &Object<'_>, taken: Taken) {
+        (**self).take(object, taken);
+    }
+
+    fn supersede(&mut self, object: &Object<'_>, taken: Taken) {
+        (**self).supersede(object, taken);
+    }
+
+    fn leave(&mut self, object: &Object<'_>, why: Why) {
+        (**self).leave(object, why);
+    }
+}
+
 impl Why {
+    /// Every reason, in its order.
+    pub const ALL: [Why; 14] = [
+        Why::Manifest,
+        Why::Marker,
+        Why::Hidden,
+        Why::Folder,
+        Why::Empty,
+        Why::Archived,
+        Why::Unmatched,
+        Why::BadDate,
+        Why::Excluded,
+        Why::Filtered,
+        Why::Waiting,
+        Why::BadValue,
+        Why::NoLookup,
+        Why::Superseded,
+    ];
+
     /// The word for it in `map`'s output and in counts.
     pub fn name(self) -> &'static str {
         match self {
