@@ -12,6 +12,7 @@ pub mod mapper;
 pub mod page;
 pub mod program;
 pub mod shapes;
+pub mod tests;
 
 mod backtrack;
 mod code;
