@@ -709,6 +709,12 @@ impl Units {
         Units(self.0 | other.0)
     }
 
+    /// Whether a date of these units prints as `yyyy-MM-dd`, no more and no less.
+    pub fn is_whole_day(self) -> bool {
+        let day = self.has(Units::MONTH.and(Units::DAY)) || self.has(Units::DAY_OF_YEAR);
+        self.has(Units::YEAR) && day && !self.has(Units::HOUR)
+    }
+
     fn has(self, unit: Units) -> bool {
         self.0 & unit.0 == unit.0
     }

@@ -1,17 +1,21 @@
 //! What the user writes: the rule file, read and checked, every mistake at once.
 
+mod check;
 mod column;
 pub mod date;
 pub mod ddl_in;
 pub mod diagnostic;
+pub mod file;
 pub mod format;
 mod glob;
 pub mod keys;
 pub(crate) mod location;
 pub mod order;
+mod rule;
 pub mod set;
 mod shape;
 pub mod table;
 pub mod template;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use file::{Loaded, load};

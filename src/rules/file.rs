@@ -1,0 +1,747 @@
+//! The rule file as a whole: TOML text in, [`Rules`] or every mistake out.
+//!
+//! Pure: a file that `ddl` names is read through a closure. What one rule says is `rule.rs`, what rules and tables say
+//! together is `check.rs`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::check;
+use super::column::{self, as_name, is_name};
+use super::ddl_in;
+use super::diagnostic::{Diagnostic, Lines, Severity};
+use super::format::{self, FormatOptions};
+use super::keys::{self, NAME};
+use super::location;
+use super::rule::{self, Context, Head, Level, RuleDraft, SetEntry, WhereEntry};
+use super::shape::{self, Name, Node, Scalar, Text, did_you_mean};
+use super::table::{
+    Access, Claim, Column, Engine, Exclude, Format, Layout, Limits, ListingSource, Lookup, OnTrap, Partitions, Pick,
+    PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl,
+};
+use crate::error::Result;
+use crate::uri::{Bucket, Uri};
+
+/// What came of reading a rule file.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Only where no diagnostic is an error.
+    pub rules: Option<Rules>,
+    /// In the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// How `ddl = "taxes.sql"` is read: the absolute path in, its text out.
+pub type ReadFile<'r> = &'r dyn Fn(&Path) -> Result<String>;
+
+/// Reads a rule file. `path` is its name for messages; `base_dir` its folder, absolute, from which relative paths are
+/// taken.
+pub fn load(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>) -> Loaded {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let lines = Lines::new(text);
+    let mut found: Vec<Diagnostic> = errors.iter().map(|error| bad_toml(text, error)).collect();
+    let broken_lines: Vec<u32> = found.iter().map(|error| lines.line(error.span.start)).collect();
+    shape::check(&keys::FILE, document.get_ref(), &mut found);
+
+    let base = base_dir.to_string_lossy().into_owned();
+    let context = Context { lines: &lines, base_dir: &base, lookups: Vec::new(), is_broken: !broken_lines.is_empty() };
+    let file = Node::new(text, document.get_ref(), &keys::FILE, 0..0);
+    let mut reader = Reader { context, read, base_dir, found };
+    let rules = reader.file(&file, path);
+    let mut diagnostics = reader.found;
+    if !broken_lines.is_empty() {
+        // A line that TOML could not read says nothing true about anything else.
+        let mut seen = 0;
+        diagnostics.retain(|one| {
+            seen += 1;
+            seen <= broken_lines.len() || !broken_lines.contains(&lines.line(one.span.start))
+        });
+    }
+    diagnostics.sort_by_key(|one| (one.span.start, one.span.end, one.severity));
+    let mut seen: Vec<Diagnostic> = Vec::new();
+    for one in diagnostics {
+        // What `[defaults]` says wrong is wrong for every table; it is said once.
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    let is_sound = seen.iter().all(|one| one.severity != Severity::Error);
+    Loaded { rules: rules.filter(|_| is_sound), diagnostics: seen }
+}
+
+fn bad_toml(text: &str, error: &toml::de::Error) -> Diagnostic {
+    let span = error.span().unwrap_or(0..0);
+    let message = error.message();
+    let near_quote = text.get(span.clone()).is_some_and(|there| there.contains(['\'', '"']));
+    let shown = Diagnostic::error(span.clone(), format!("bad TOML: {message}"));
+    match message {
+        "duplicate key" => {
+            let name = text.get(span).unwrap_or_default();
+            Diagnostic { message: format!("`{name}` stands here a second time"), ..shown }
+                .help("keep one; a second rule or test has double brackets\n[[table.NAME.rule]]")
+        }
+        _ if message.starts_with("invalid literal string") || message.starts_with("invalid basic string") => {
+            shown.help("close the string; one that holds a `'` itself is written\n'''…'''")
+        }
+        _ if message.starts_with("string values must be quoted") && !near_quote => {
+            shown.help("write text in quotes: 's3://…'")
+        }
+        _ if message.contains("escape") => shown.help("write it in '…', where TOML reads no `\\` escapes"),
+        _ => shown,
+    }
+}
+
+/// A table as read, and where its parts stand.
+pub struct Draft<'a> {
+    pub table: Table,
+    pub name: Name<'a>,
+    pub location: Option<Text<'a>>,
+    pub rules: Vec<RuleDraft<'a>>,
+}
+
+struct Reader<'c> {
+    context: Context<'c>,
+    read: ReadFile<'c>,
+    base_dir: &'c Path,
+    found: Vec<Diagnostic>,
+}
+
+impl<'c> Reader<'c> {
+    fn error(&mut self, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(span, message)
+    }
+
+    fn file(&mut self, file: &Node<'_>, path: &Path) -> Option<Rules> {
+        let project = file.text("project").and_then(|text| self.project(&text));
+        self.context.lookups = self.lookups(file);
+        let defaults = file.section("defaults");
+        let claim = match defaults.as_ref().and_then(|defaults| defaults.word("claim")) {
+            Some("first") => Claim::First,
+            _ => Claim::Every,
+        };
+        let listings = self.listings(file);
+        let drafts: Vec<Draft<'_>> =
+            file.named("table").into_iter().map(|(name, own)| self.table(name, own, defaults.as_ref())).collect();
+        let removed = self.removed(file);
+        if drafts.is_empty() && removed.is_empty() && !file.has("table") && !self.context.is_broken {
+            let error = Diagnostic::error(0..0, "the file has no table");
+            self.found.push(error.help("write\n[table.NAME]\n[[table.NAME.rule]]\nmatch = 's3://bucket/folder/*.csv'"));
+        }
+        if !self.context.is_broken {
+            self.orphans(&drafts, defaults.as_ref());
+            check::across(&self.context, &drafts, &removed, &listings, &mut self.found);
+        }
+        let tables = drafts.into_iter().map(|draft| draft.table).collect();
+        let listings = listings.into_iter().map(|(listing, _)| listing).collect();
+        let removed = removed.into_iter().map(|(removed, _)| removed).collect();
+        let lookups = std::mem::take(&mut self.context.lookups);
+        Some(Rules { path: path.to_owned(), project, claim, lookups, listings, tables, removed })
+    }
+
+    fn project(&mut self, text: &Text<'_>) -> Option<String> {
+        let is_fine =
+            !text.value.trim().is_empty() && text.value.len() <= 255 && !text.value.chars().any(char::is_control);
+        if !is_fine {
+            let error = self.error(text.span.clone(), "a project is named by 1 to 255 bytes of plain text");
+            self.found.push(error.help("write\nproject = \"billing\""));
+        }
+        is_fine.then(|| text.value.to_owned())
+    }
+
+    fn lookups(&mut self, file: &Node<'_>) -> Vec<Lookup> {
+        let mut lookups = Vec::new();
+        for (name, value) in file.map("lookup").unwrap_or_default() {
+            self.name(&name, "lookup");
+            let Some(entries) = value.get_ref().as_table() else { continue };
+            let entries: BTreeMap<String, String> = file
+                .entries(entries)
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.value.to_owned(), file.as_scalar(value)?.to_text())))
+                .collect();
+            lookups.push(Lookup { name: name.value.to_owned(), entries });
+        }
+        lookups
+    }
+
+    fn name(&mut self, name: &Name<'_>, what: &str) {
+        if is_name(name.value) && name.value.len() <= 255 {
+            return;
+        }
+        let error = self.error(name.span.clone(), format!("`{}` is not the name of a {what}", name.value));
+        let error = error.label(format!("a name is {NAME}"));
+        self.found.push(error.help(format!("write `{}`", as_name(name.value))));
+    }
+
+    fn listings(&mut self, file: &Node<'_>) -> Vec<(ListingSource, Range<usize>)> {
+        let mut listings: Vec<(ListingSource, Range<usize>)> = Vec::new();
+        for node in file.sections("listing") {
+            let prefix = node.text("prefix").map(|text| (self.uri(&text), text.span));
+            let span = prefix.as_ref().map_or(node.span.clone(), |(_, span)| span.clone());
+            let prefix = prefix.and_then(|(prefix, _)| prefix);
+            if listings.iter().any(|(other, _)| other.prefix == prefix) {
+                let error = self.error(span.clone(), "a second `[[listing]]` of the same prefix");
+                self.found.push(error.label("which of them counts?"));
+            }
+            let text = |key: &str| node.text(key).map(|text| text.value.to_owned());
+            let access = Access {
+                endpoint: text("endpoint"),
+                region: text("region"),
+                profile: text("profile"),
+                path_style: node.flag("path_style"),
+                requester_pays: node.flag("requester_pays").unwrap_or(false),
+                anonymous: node.flag("anonymous").unwrap_or(false),
+            };
+            if let (true, Some(span)) = (access.anonymous, node.key_span("profile")) {
+                let error = self.error(span, "`profile` beside `anonymous = true`");
+                self.found.push(error.label("without credentials no profile is read"));
+            }
+            let from = text("from").map(|from| self.beside(&from));
+            listings.push((ListingSource { prefix, from, access }, span));
+        }
+        listings
+    }
+
+    /// A path relative to the rule file, made absolute; URIs and `-` stay.
+    fn beside(&self, path: &str) -> String {
+        let is_whole = path == "-" || path.contains("://") || path.starts_with('/');
+        if is_whole { path.to_owned() } else { self.base_dir.join(path).to_string_lossy().into_owned() }
+    }
+
+    /// A URI, or a local path, byte for byte.
+    fn uri(&mut self, text: &Text<'_>) -> Option<Uri> {
+        if !text.value.contains("://") {
+            return Some(Uri::new(Bucket::local(), rule::local_key(text.value, self.context.base_dir)));
+        }
+        match Uri::parse(text.value) {
+            Ok(uri) => Some(uri),
+            Err(error) => {
+                let help = error.help_text().map(str::to_owned);
+                self.found.push(Diagnostic::error(text.span.clone(), error.message()).help_maybe(help));
+                None
+            }
+        }
+    }
+
+    fn removed<'a>(&mut self, file: &Node<'a>) -> Vec<(Removed, Text<'a>)> {
+        let mut removed = Vec::new();
+        for (name, value) in file.map("removed").unwrap_or_default() {
+            self.name(&name, "table");
+            let Some(text) = file.as_text(value) else { continue };
+            if let Some(location) = location::read(&text, name.value, self.context.base_dir, &mut self.found) {
+                removed.push((Removed { name: name.value.to_owned(), location }, text));
+            }
+        }
+        removed
+    }
+
+    fn table<'a>(&mut self, name: Name<'a>, own: Node<'a>, defaults: Option<&Node<'a>>) -> Draft<'a> {
+        self.name(&name, "table");
+        let layers = Layers { own: &own, defaults };
+        let partition_texts = layers.one("partitioned_by", Node::texts).unwrap_or_default();
+        let data = self.data(&layers);
+        let columns = data.columns;
+        let mut partitioned_by = Vec::new();
+        let mut partition_spans = Vec::new();
+        for text in &partition_texts {
+            if let Some(column) = column::read(text, true, &mut self.found) {
+                partitioned_by.push(column);
+                partition_spans.push(text.span.clone());
+            }
+        }
+        if partition_texts.is_empty() && !own.has("partitioned_by") {
+            partition_spans = vec![data.span.clone(); data.partitioned_by.len()];
+            partitioned_by = data.partitioned_by;
+        }
+        let location_text = layers.one("location", Node::text);
+        let location = location_text
+            .as_ref()
+            .and_then(|text| location::read(text, name.value, self.context.base_dir, &mut self.found));
+        let layout = self.layout(&layers, &partitioned_by);
+        let pick = self.picks(&layers);
+        let head = Head {
+            name: name.clone(),
+            partitioned_by,
+            partition_spans,
+            set: self.sets(&layers),
+            wheres: self.wheres(&layers),
+            exclude: self.excludes(&layers),
+            ignore_case: layers.one("ignore_case", Node::flag).unwrap_or(false),
+            pick,
+        };
+        let rules = self.rules(&head, &own);
+        let tests = own.sections("test").iter().filter_map(|node| self.test(node, &head)).collect();
+        let partitions = match layers.word("partitions") {
+            Some("projection") => Partitions::Projection,
+            _ => Partitions::Registered,
+        };
+        let table = Table {
+            name: name.value.to_owned(),
+            line: self.context.lines.line(own.span.start),
+            location,
+            engines: self.engines(&layers),
+            columns,
+            partitioned_by: head.partitioned_by.clone(),
+            comment: layers.one("comment", Node::text).map(|text| text.value.to_owned()).or(data.comment),
+            format: data.format,
+            properties: self.properties(&layers, data.properties),
+            ddl: data.ddl,
+            layout,
+            partitions,
+            publish: self.publish(&layers),
+            accept_moves: layers.word("moves") == Some("accept"),
+            append_only: layers.one("append_only", Node::flag).unwrap_or(false),
+            on_trap: if layers.word("on_trap") == Some("skip") { OnTrap::Skip } else { OnTrap::Refuse },
+            limits: self.limits(&layers),
+            skip: skip(&layers),
+            exclude: head.exclude.clone(),
+            pick: head.pick.iter().map(|(pick, _)| pick.clone()).collect(),
+            rules: rules.iter().filter_map(|draft| draft.rule.clone()).collect(),
+            tests,
+        };
+        check::table(&self.context, &table, &head, &own, &rules, &mut self.found);
+        Draft { table, name, location: location_text, rules }
+    }
+
+    fn rules<'a>(&mut self, head: &Head<'a>, own: &Node<'a>) -> Vec<RuleDraft<'a>> {
+        let nodes = own.sections("rule");
+        if nodes.is_empty() && !own.has("rule") && !self.context.is_broken {
+            let name = head.name.value;
+            let error = self.error(own.span.clone(), format!("table `{name}` has no rule")).label("nothing feeds it");
+            self.found.push(error.help(format!("write\n[[table.{name}.rule]]\nmatch = 's3://bucket/folder/*.csv'")));
+        }
+        let rules: Vec<RuleDraft<'a>> = nodes
+            .into_iter()
+            .enumerate()
+            .map(|(index, node)| rule::read(&self.context, head, node, index as u32 + 1, &mut self.found))
+            .collect();
+        if rules.iter().all(|rule| rule.rule.is_some()) {
+            for entry in head.wheres.iter().filter(|entry| rule::attribute(entry.name.value).is_none()) {
+                let names = || rules.iter().flat_map(|rule| &rule.bound);
+                let is_bound = names().any(|bound| bound.name == entry.name.value);
+                if !is_bound && !entry.tests.is_empty() && !rules.is_empty() {
+                    let bound: Vec<_> = names().cloned().collect();
+                    let error = rule::unknown_condition(entry, &bound);
+                    self.found
+                        .push(error.note(format!("none of the rules of table `{}` captures it", head.name.value)));
+                }
+            }
+        }
+        rules
+    }
+
+    /// `set` and `where` of `[defaults]` that no table can use.
+    fn orphans(&mut self, drafts: &[Draft<'_>], defaults: Option<&Node<'_>>) {
+        let Some(defaults) = defaults else { return };
+        for entry in rule::set_entries(&self.context, defaults, Level::Defaults, &mut Vec::new()) {
+            let name = entry.name.value;
+            let columns =
+                || drafts.iter().flat_map(|draft| &draft.table.partitioned_by).map(|column| column.name.as_str());
+            if drafts.is_empty() || columns().any(|column| column == name) {
+                continue;
+            }
+            let error =
+                self.error(entry.name.span, format!("`set` for `{name}`, which is no partition column of any table"));
+            self.found.push(error.label(did_you_mean(name, columns())));
+        }
+    }
+
+    fn sets<'a>(&mut self, layers: &Layers<'_, 'a>) -> Vec<SetEntry<'a>> {
+        let own = rule::set_entries(&self.context, layers.own, Level::Table, &mut self.found);
+        let defaults =
+            layers.defaults.map(|node| rule::set_entries(&self.context, node, Level::Defaults, &mut self.found));
+        let inherited = defaults.unwrap_or_default().into_iter();
+        let inherited: Vec<_> =
+            inherited.filter(|entry| own.iter().all(|other| other.name.value != entry.name.value)).collect();
+        own.into_iter().chain(inherited).collect()
+    }
+
+    fn wheres<'a>(&mut self, layers: &Layers<'_, 'a>) -> Vec<WhereEntry<'a>> {
+        let own = rule::where_entries(layers.own, Level::Table, &mut self.found);
+        let defaults = layers.defaults.map(|node| rule::where_entries(node, Level::Defaults, &mut self.found));
+        let inherited = defaults.unwrap_or_default().into_iter();
+        let inherited: Vec<_> =
+            inherited.filter(|entry| own.iter().all(|other| other.name.value != entry.name.value)).collect();
+        inherited.into_iter().chain(own).collect()
+    }
+
+    fn excludes(&mut self, layers: &Layers<'_, '_>) -> Vec<Exclude> {
+        let defaults = layers.defaults.map(|node| rule::exclude(node, true, &mut self.found));
+        defaults.into_iter().flatten().chain(rule::exclude(layers.own, false, &mut self.found)).collect()
+    }
+
+    fn picks<'a>(&mut self, layers: &Layers<'_, 'a>) -> Vec<(Pick, Vec<Text<'a>>)> {
+        let node = if layers.own.has("pick") { Some(layers.own) } else { layers.defaults };
+        let nodes = node.map(|node| node.sections("pick")).unwrap_or_default();
+        nodes.iter().filter_map(|node| self.pick(node)).collect()
+    }
+
+    /// One step of `pick`, with the texts of its expressions in the order `one`, `per`.
+    fn pick<'a>(&mut self, node: &Node<'a>) -> Option<(Pick, Vec<Text<'a>>)> {
+        let Some(one) = node.text("one") else {
+            if !node.has("one") {
+                let error = self.error(node.span.clone(), "`pick` needs `one`").label("one of what?");
+                self.found.push(error.help("write\npick = { one = \"{snapshot}\" }"));
+            }
+            return None;
+        };
+        let per_text = node.text("per");
+        let per = match &per_text {
+            Some(text) => Some(rule::read_expression(&self.context, text, &mut self.found)?),
+            None => None,
+        };
+        let mut texts = Vec::new();
+        let picked = if one.value == "rule" {
+            if let Some(span) = node.key_span("by") {
+                let error = self.error(span, "`by` beside `one = \"rule\"`");
+                self.found.push(error.label("the earliest rule stays, whatever the age"));
+            }
+            PickOne::Rule
+        } else {
+            let expression = rule::read_expression(&self.context, &one, &mut self.found)?;
+            if expression.holes().next().is_none() {
+                let name = as_name(one.value);
+                let warning = Diagnostic::warning(one.span.clone(), "every object has this text: nothing is picked");
+                self.found.push(warning.label("names no capture").help(format!("write\none = \"{{{name}}}\"")));
+            }
+            texts.push(one);
+            match node.word("by") {
+                Some("modified") => PickOne::Newest(expression),
+                _ => PickOne::Greatest(expression),
+            }
+        };
+        texts.extend(per_text);
+        Some((Pick { one: picked, per }, texts))
+    }
+
+    fn layout(&mut self, layers: &Layers<'_, '_>, columns: &[Column]) -> Layout {
+        let own = layers.one("layout", Node::text);
+        let read = own.and_then(|text| location::read_layout(&text, columns, &mut self.found));
+        read.unwrap_or_else(|| location::default_layout(columns))
+    }
+
+    fn engines(&mut self, layers: &Layers<'_, '_>) -> Vec<Engine> {
+        let mut engines: Vec<Engine> = Vec::new();
+        for text in layers.one("engine", Node::texts).unwrap_or_default() {
+            let (name, version) = text.value.split_once(':').unwrap_or((text.value, ""));
+            let engine = match name {
+                "athena" => Engine::Athena,
+                "spark" => Engine::Spark,
+                "hive" => Engine::Hive,
+                "trino" => Engine::Trino { version: version.parse().ok() },
+                _ => continue,
+            };
+            if engines.contains(&engine) {
+                let error = self.error(text.span, format!("engine `{}` a second time", text.value));
+                self.found.push(error);
+            } else {
+                engines.push(engine);
+            }
+        }
+        if engines.is_empty() { vec![Engine::Athena] } else { engines }
+    }
+
+    fn properties(&mut self, layers: &Layers<'_, '_>, from_ddl: Vec<(String, String)>) -> Vec<(String, String)> {
+        let mut properties = from_ddl;
+        for (name, value) in layers.one("properties", Node::scalars).unwrap_or_default() {
+            let ours = name.value == "EXTERNAL"
+                || name.value == "storage.location.template"
+                || ["projection.", "restitch."].iter().any(|ours| name.value.starts_with(ours));
+            if ours {
+                let error = self.error(name.span.clone(), format!("property `{}` is restitch's own", name.value));
+                self.found.push(error.label("it writes it itself where it is needed"));
+            }
+            if name.value == "skip.header.line.count" {
+                let error = self.error(name.span.clone(), "header lines belong to the format");
+                self.found.push(error.help("write\nformat = { type = \"csv\", header_lines = 1 }"));
+            }
+            properties.retain(|(other, _)| other != name.value);
+            properties.push((name.value.to_owned(), value.to_text()));
+        }
+        properties
+    }
+
+    fn publish(&mut self, layers: &Layers<'_, '_>) -> Publish {
+        if layers.word("publish") == Some("switch") {
+            let span = layers.value_span("publish").unwrap_or_default();
+            let error = self.error(span, "`publish = \"switch\"` is not available yet").label("comes later");
+            self.found.push(error.help("leave it out: changes reach readers partition by partition"));
+        }
+        Publish::Refresh
+    }
+
+    fn limits(&mut self, layers: &Layers<'_, '_>) -> Limits {
+        let standard = Limits::default();
+        let percent = layers.one("max_removed", Node::text).and_then(|text| {
+            let share: f64 = text.value.trim_end_matches('%').trim().parse().ok()?;
+            if share > 100.0 {
+                let error = self.error(text.span, "a share is at most 100%");
+                self.found.push(error);
+            }
+            Some(share / 100.0)
+        });
+        Limits {
+            max_removed: layers.one("max_removed", Node::share).or(percent).unwrap_or(standard.max_removed),
+            max_partitions: layers.one("max_partitions", Node::whole).unwrap_or(standard.max_partitions),
+            max_lines: layers.one("max_lines", Node::whole).unwrap_or(standard.max_lines),
+            max_listing_age_s: self.duration(layers, "max_listing_age"),
+            leave_after_s: self.duration(layers, "leave_after"),
+        }
+    }
+
+    fn duration(&mut self, layers: &Layers<'_, '_>, key: &str) -> Option<u64> {
+        let text = layers.one(key, Node::text)?;
+        let unit = text.value.chars().last()?;
+        let number: u64 = text.value.trim_end_matches(unit).trim_end().parse().ok()?;
+        let unit_s = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return None,
+        };
+        let seconds = number.checked_mul(unit_s).filter(|seconds| (1..=100 * 366 * 86_400).contains(seconds));
+        if seconds.is_none() {
+            let error = self.error(text.span, format!("`{key}` takes from one second to a hundred years"));
+            self.found.push(error.help(format!("write\n{key} = \"29d\"")));
+        }
+        seconds
+    }
+
+    fn test(&mut self, node: &Node<'_>, head: &Head<'_>) -> Option<Test> {
+        for key in ["uri", "gives"] {
+            if !node.has(key) && !self.context.is_broken {
+                let error = self.error(node.span.clone(), format!("a test without `{key}`"));
+                let example =
+                    "[[table.NAME.test]]\nuri   = 's3://bucket/folder/file.csv'\ngives = { region = \"emea\" }";
+                self.found.push(error.help(format!("write\n{}", example.replace("NAME", head.name.value))));
+            }
+        }
+        let uri = node.text("uri").and_then(|text| self.uri(&text));
+        let gives = node
+            .scalars("gives")
+            .map(|values| values.into_iter().filter_map(|(name, value)| self.given(&name, &value, head)).collect());
+        let modified = match (node.moment("modified"), node.text("modified")) {
+            (Some(moment), _) => self.moment(&moment.to_string(), node),
+            (None, Some(text)) => self.moment(text.value, node),
+            (None, None) => None,
+        };
+        Some(Test {
+            line: self.context.lines.line(node.span.start),
+            uri: uri?,
+            gives,
+            size: node.whole("size"),
+            modified,
+            storage_class: node.text("storage_class").map(|text| text.value.to_owned()),
+        })
+    }
+
+    fn given(&mut self, name: &Name<'_>, value: &Scalar<'_>, head: &Head<'_>) -> Option<(String, Option<String>)> {
+        let columns = || head.partitioned_by.iter().map(|column| column.name.as_str());
+        if !columns().any(|column| column == name.value) {
+            let error = self.error(name.span.clone(), format!("`{}` is no partition column", name.value));
+            let error = error.label(did_you_mean(name.value, columns()));
+            self.found.push(error.note(match head.partitioned_by.as_slice() {
+                [] => format!("table `{}` has none: write `gives = {{}}`", head.name.value),
+                _ => format!(
+                    "table `{}` is partitioned by {}",
+                    head.name.value,
+                    columns().collect::<Vec<_>>().join(", ")
+                ),
+            }));
+            return None;
+        }
+        let text = value.to_text();
+        let is_null = text == "\\N" || text.is_empty() || text == crate::value::HIVE_NULL;
+        Some((name.value.to_owned(), (!is_null).then_some(text)))
+    }
+
+    /// Seconds since 1970 of `2024-03-01T06:00:00Z`, of a day alone (its midnight), or with another offset.
+    fn moment(&mut self, text: &str, node: &Node<'_>) -> Option<i64> {
+        let whole = match text.len() {
+            10 => format!("{text}T00:00:00Z"),
+            _ if text.len() == 19 => format!("{text}Z"),
+            _ => text.to_owned(),
+        };
+        let moment = whole.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+        if moment.is_none() {
+            let span = node.value_span("modified").unwrap_or(node.span.clone());
+            let error = self.error(span, "this is no date and time");
+            self.found.push(error.help("write\nmodified = \"2024-03-01T06:00:00Z\""));
+        }
+        moment
+    }
+}
+
+/// What a table says of its data, itself or through its DDL.
+#[derive(Default)]
+struct Data {
+    columns: Vec<Column>,
+    partitioned_by: Vec<Column>,
+    format: Option<Format>,
+    comment: Option<String>,
+    properties: Vec<(String, String)>,
+    ddl: Option<UserDdl>,
+    /// Of `ddl`.
+    span: Range<usize>,
+}
+
+/// A table and the defaults under it.
+struct Layers<'n, 'a> {
+    own: &'n Node<'a>,
+    defaults: Option<&'n Node<'a>>,
+}
+
+impl<'a> Layers<'_, 'a> {
+    /// The table's value, or else the defaults'.
+    fn one<T>(&self, key: &str, read: impl Fn(&Node<'a>, &str) -> Option<T>) -> Option<T> {
+        if self.own.has(key) { read(self.own, key) } else { self.defaults.and_then(|defaults| read(defaults, key)) }
+    }
+
+    fn word(&self, key: &str) -> Option<&'a str> {
+        self.one(key, Node::word)
+    }
+
+    fn value_span(&self, key: &str) -> Option<Range<usize>> {
+        self.one(key, Node::value_span)
+    }
+}
+
+fn skip(layers: &Layers<'_, '_>) -> Skip {
+    let Some(texts) = layers.one("skip", Node::texts) else { return Skip::default() };
+    let has = |word: &str| texts.iter().any(|text| text.value == word);
+    Skip {
+        markers: has("markers"),
+        hidden: has("hidden"),
+        folder: has("folder"),
+        empty: has("empty"),
+        archived: has("archived"),
+    }
+}
+
+impl Reader<'_> {
+    /// `columns` and `format`, or `ddl`; the table's own words go before the defaults'.
+    fn data(&mut self, layers: &Layers<'_, '_>) -> Data {
+        let own_data = ["columns", "format"].into_iter().filter(|key| layers.own.has(key));
+        let ddl_text = match layers.own.text("ddl") {
+            Some(text) => {
+                for key in own_data {
+                    let span = layers.own.key_span(key).unwrap_or_default();
+                    let error = self.error(span, format!("`{key}` beside `ddl`"));
+                    self.found.push(error.label("the statement says it already").help("leave one of them out"));
+                }
+                Some(text)
+            }
+            None if own_data.count() > 0 => None,
+            None => layers.defaults.and_then(|defaults| defaults.text("ddl")),
+        };
+        if let Some(text) = ddl_text {
+            return self.stated_by(&text);
+        }
+        let texts = layers.one("columns", Node::texts).unwrap_or_default();
+        let mut columns: Vec<Column> = Vec::new();
+        for text in &texts {
+            let Some(column) = column::read(text, false, &mut self.found) else { continue };
+            if columns.iter().any(|other| other.name == column.name) {
+                let error = self.error(text.span.clone(), format!("column `{}` a second time", column.name));
+                self.found.push(error.label("names count in lower case"));
+            } else {
+                columns.push(column);
+            }
+        }
+        Data { columns, format: self.format(layers), ..Data::default() }
+    }
+
+    /// A table as the user's own statement says it.
+    fn stated_by(&mut self, text: &Text<'_>) -> Data {
+        let path = PathBuf::from(self.beside(text.value));
+        let data = Data { span: text.span.clone(), ..Data::default() };
+        let statement = match (self.read)(&path) {
+            Ok(statement) => statement,
+            Err(error) => {
+                let shown = Diagnostic::error(text.span.clone(), format!("cannot read `{}`", text.value));
+                self.found.push(shown.label(error.message()).note("the path is taken from the rule file's folder"));
+                return data;
+            }
+        };
+        match ddl_in::read(&statement) {
+            Ok(table) => Data {
+                columns: table.columns,
+                partitioned_by: table.partitioned_by,
+                format: Some(table.format),
+                comment: table.comment,
+                properties: table.properties,
+                ddl: Some(UserDdl { path, text: statement }),
+                ..data
+            },
+            Err(errors) => {
+                for error in errors {
+                    let shown = Diagnostic::error(text.span.clone(), format!("`{}`: {}", text.value, error.message));
+                    let shown = shown.label(format!("{}:{}:{}", text.value, error.line, error.column));
+                    self.found.push(shown.help_maybe(error.help));
+                }
+                data
+            }
+        }
+    }
+
+    fn format(&mut self, layers: &Layers<'_, '_>) -> Option<Format> {
+        if let Some(text) = layers.one("format", Node::text) {
+            let made = format::format(Some(text.value), &FormatOptions::default());
+            // A name that is none has been named already.
+            return made
+                .map_err(|error| {
+                    if keys::FORMATS.contains(&text.value) {
+                        let help = "write\nformat = { type = \"regex\", regex = '^(\\S+) (\\S+)$' }";
+                        self.found.push(Diagnostic::error(text.span.clone(), error.message).help(help));
+                    }
+                })
+                .ok();
+        }
+        let node = layers.one("format", Node::section)?;
+        let mut options = format_options(&node);
+        let name = node.word("type");
+        loop {
+            let error = match format::format(name, &options) {
+                Ok(format) => return Some(format),
+                Err(error) => error,
+            };
+            let is_known = name.is_none_or(|name| keys::FORMATS.contains(&name));
+            let span = error.option.and_then(|option| node.value_span(option)).unwrap_or(node.span.clone());
+            if is_known {
+                let shown = Diagnostic::error(span, error.message);
+                self.found.push(shown.help_maybe(error.help));
+            }
+            // The next mistake shows once this one is out of the way.
+            match error.option {
+                Some("delimiter") => options.delimiter = None,
+                Some("quote") => options.quote = None,
+                Some("escape") => options.escape = None,
+                Some("null") => options.null = None,
+                Some("header_lines") => options.header_lines = None,
+                Some("schema") => options.schema = None,
+                Some("regex") if options.regex.is_some() && name != Some("regex") => options.regex = None,
+                _ => return None,
+            }
+        }
+    }
+}
+
+fn format_options(node: &Node<'_>) -> FormatOptions {
+    let text = |key: &str| node.text(key).map(|text| text.value.to_owned());
+    let properties = node.scalars("properties").unwrap_or_default().into_iter();
+    FormatOptions {
+        delimiter: text("delimiter"),
+        quote: text("quote"),
+        escape: text("escape"),
+        null: text("null"),
+        header_lines: node.whole("header_lines").and_then(|lines| lines.try_into().ok()),
+        regex: text("regex"),
+        schema: text("schema"),
+        serde: text("serde"),
+        properties: properties.map(|(name, value)| (name.value.to_owned(), value.to_text())).collect(),
+    }
+}
