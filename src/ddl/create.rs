@@ -126,7 +126,8 @@ fn rewritten(
         // A script is cut at semicolons; inside a clause that is replaced the comment goes with it.
         let replaced = edits.iter().any(|(span, _)| span.start <= comment.start && comment.end <= span.end);
         if ddl.text[comment.clone()].contains(';') && !replaced {
-            edits.push((comment.clone(), "\n".to_owned()));
+            let ends_line = ddl.text[comment.clone()].ends_with('\n');
+            edits.push((comment.clone(), if ends_line { "\n" } else { " " }.to_owned()));
         }
     }
     Ok(replace(&ddl.text, spans.head.start..spans.end, edits))
@@ -253,4 +254,212 @@ fn unreadable(ddl: &UserDdl, errors: &[ddl_in::DdlError]) -> Error {
     let (first, others) = errors.split_first().expect("reading fails with an error");
     let made = others.iter().fold(Error::new(ErrorKind::Rules, at(first)), |made, error| made.note(at(error)));
     first.help.iter().fold(made, |made, help| made.help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlparser::ast::{HiveDistributionStyle, HiveIOFormat, HiveRowFormat, Statement as Parsed};
+    use sqlparser::parser::Parser;
+    use sqlparser::tokenizer::Token;
+
+    use super::*;
+    use crate::ddl::sample::table;
+    use crate::rules::ddl_in::AthenaDialect;
+    use crate::rules::table::{FormatKind, Partitions};
+
+    fn made(table: &Table) -> String {
+        let location = table.location.clone().unwrap();
+        create_table(table, &TableName::new(None, &table.name), &location, None).unwrap().text
+    }
+
+    fn with_ddl(text: &str, partitioned_by: &[(&str, &str)]) -> Table {
+        let read = ddl_in::read(text).unwrap();
+        let mut table = table(partitioned_by);
+        (table.columns, table.comment, table.format) = (read.columns, read.comment, Some(read.format));
+        table.ddl = Some(UserDdl { path: "taxes.sql".into(), text: text.to_owned() });
+        table
+    }
+
+    /// Through sqlparser, every clause to the end. Its rule for EXTERNAL tables stops at a table's comment, the one for
+    /// plain tables does not.
+    fn parsed(text: &str) -> sqlparser::ast::CreateTable {
+        assert!(text.starts_with("CREATE EXTERNAL TABLE"));
+        let mut parser = Parser::new(&AthenaDialect).try_with_sql(&text.replacen("EXTERNAL ", "", 1)).unwrap();
+        match parser.parse_statement() {
+            Ok(Parsed::CreateTable(create)) if parser.peek_token().token == Token::EOF => create,
+            other => panic!("{other:?}, then {} in\n{text}", parser.peek_token()),
+        }
+    }
+
+    #[test]
+    fn a_table_of_our_own_is_athenas() {
+        let mut table = table(&[("region", "string")]);
+        table.comment = Some("it's all".to_owned());
+        table.columns[0].comment = Some("key".to_owned());
+        table.columns[1].ddl_type = "real".to_owned();
+        table.format.as_mut().unwrap().header_lines = 1;
+        table.properties =
+            vec![("classification".to_owned(), "csv".to_owned()), ("projection.enabled".to_owned(), "true".to_owned())];
+        let text = made(&table);
+        assert_eq!(
+            text,
+            r"CREATE EXTERNAL TABLE IF NOT EXISTS `taxes` (
+  `id` bigint COMMENT 'key',
+  `amount` float
+)
+COMMENT 'it\'s all'
+PARTITIONED BY (
+  `region` string
+)
+ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe'
+WITH SERDEPROPERTIES (
+  'field.delim' = ',',
+  'serialization.format' = ','
+)
+STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat'
+OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'
+LOCATION 's3://athena/tables/taxes/'
+TBLPROPERTIES (
+  'classification' = 'csv',
+  'skip.header.line.count' = '1'
+)"
+        );
+        let create = parsed(&text);
+        assert!(create.if_not_exists);
+        assert_eq!(create.comment.unwrap().to_string(), "it's all");
+        assert!(
+            matches!(create.hive_distribution, HiveDistributionStyle::PARTITIONED { columns } if columns.len() == 1)
+        );
+        let formats = create.hive_formats.unwrap();
+        assert!(
+            matches!(formats.row_format, Some(HiveRowFormat::SERDE { class }) if class.ends_with("LazySimpleSerDe"))
+        );
+        assert_eq!(formats.serde_properties.unwrap().len(), 2);
+        assert!(matches!(formats.storage, Some(HiveIOFormat::IOF { .. })));
+        assert_eq!(formats.location.as_deref(), Some("s3://athena/tables/taxes/"));
+        assert_eq!(create.table_options.to_string().matches(" = ").count(), 2, "{}", create.table_options);
+    }
+
+    #[test]
+    fn our_own_text_reads_back_as_the_same_table() {
+        for kind in ["csv", "opencsv", "tsv", "json", "parquet", "orc", "avro"] {
+            let mut table = table(&[("region", "string"), ("dt", "date")]);
+            table.format = Some(crate::rules::format::format(Some(kind), &Default::default()).unwrap());
+            table.comment = Some("a;b\n`c`".to_owned());
+            let read = ddl_in::read(&made(&table)).unwrap();
+            assert_eq!((&read.columns, &read.partitioned_by), (&table.columns, &table.partitioned_by));
+            assert_eq!((read.comment, read.location.as_deref()), (table.comment, Some("s3://athena/tables/taxes/")));
+            let format = table.format.unwrap();
+            assert_eq!((read.format.serde, read.format.serde_properties), (format.serde, format.serde_properties));
+        }
+    }
+
+    #[test]
+    fn the_users_text_stays_but_for_spans() {
+        let text = r"CREATE EXTERNAL TABLE old_name(
+  `id` bigint COMMENT 'it\'s', -- keep this
+  amount   DOUBLE) -- drop; this
+PARTITIONED BY (`region` string)
+ROW FORMAT SERDE 'com.example.MySerDe' WITH SERDEPROPERTIES ('odd'='\001')
+FROBNICATED AS IT WERE
+STORED AS INPUTFORMAT 'org.apache.hadoop.mapred.TextInputFormat' OUTPUTFORMAT 'o.F'
+LOCATION 's3://old/place/'
+TBLPROPERTIES ('a'='b', 'EXTERNAL'='TRUE');
+";
+        let table = with_ddl(text, &[("region", "string")]);
+        assert_eq!(
+            made(&table),
+            r"CREATE EXTERNAL TABLE IF NOT EXISTS `taxes`(
+  `id` bigint COMMENT 'it\'s', -- keep this
+  amount   DOUBLE)  
+PARTITIONED BY (`region` string)
+ROW FORMAT SERDE 'com.example.MySerDe' WITH SERDEPROPERTIES ('odd'='\001')
+FROBNICATED AS IT WERE
+STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat'
+OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'
+LOCATION 's3://athena/tables/taxes/'
+TBLPROPERTIES ('a'='b', 'EXTERNAL'='TRUE')"
+        );
+    }
+
+    #[test]
+    fn what_the_users_text_lacks_is_put_in() {
+        let table = with_ddl("create table t (id bigint) stored as parquet", &[("region", "string")]);
+        assert_eq!(table.format.as_ref().unwrap().kind, FormatKind::Parquet);
+        let text = made(&table);
+        assert_eq!(
+            text,
+            "CREATE EXTERNAL TABLE IF NOT EXISTS `taxes` (id bigint)\nPARTITIONED BY (\n  `region` string\n)\n\
+             ROW FORMAT SERDE 'org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe' \
+             STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat'\n\
+             OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'\n\
+             LOCATION 's3://athena/tables/taxes/'"
+        );
+        parsed(&text);
+        let bare = with_ddl("CREATE EXTERNAL TABLE t (id bigint)", &[]);
+        let read = ddl_in::read(&made(&bare)).unwrap();
+        assert_eq!((read.format.serde.as_str(), read.serde_stated), (LAZY_SIMPLE_SERDE, true));
+    }
+
+    #[test]
+    fn partition_columns_come_from_the_rules() {
+        let text = "CREATE EXTERNAL TABLE t (id bigint) PARTITIONED BY (dt string) ROW FORMAT DELIMITED FIELDS TERMINATED BY '|' LOCATION 's3://x/'";
+        let read = ddl_in::read(&made(&with_ddl(text, &[("region", "string")]))).unwrap();
+        assert_eq!(read.partitioned_by[0].name, "region");
+        assert_eq!(read.format.serde_properties[0].1, "|");
+        let read = ddl_in::read(&made(&with_ddl(text, &[]))).unwrap();
+        assert_eq!(read.partitioned_by, []);
+    }
+
+    #[test]
+    fn old_projection_properties_go() {
+        let text = "CREATE EXTERNAL TABLE t (id bigint) PARTITIONED BY (region string) LOCATION 's3://x/' TBLPROPERTIES (\
+                    'keep'='1', 'projection.enabled'='true', 'storage.location.template'='s3://old/${region}/', 'EXTERNAL'='FALSE')";
+        let mut table = with_ddl(text, &[("region", "string")]);
+        let read = ddl_in::read(&made(&table)).unwrap();
+        assert_eq!(read.properties, [("keep".to_owned(), "1".to_owned())]);
+        table.partitions = Partitions::Projection;
+        let projection = Projection {
+            properties: vec![
+                ("projection.enabled".to_owned(), "true".to_owned()),
+                ("storage.location.template".to_owned(), "s3://athena/tables/taxes/region=${region}/".to_owned()),
+            ],
+            why: Vec::new(),
+            advice: Vec::new(),
+        };
+        let location = table.location.clone().unwrap();
+        let text = create_table(&table, &TableName::new(None, "taxes"), &location, Some(&projection)).unwrap().text;
+        let read = ddl_in::read(&text).unwrap();
+        assert_eq!(read.properties.len(), 3);
+        assert!(text.contains("'storage.location.template' = 's3://athena/tables/taxes/region=${region}/'"), "{text}");
+    }
+
+    #[test]
+    fn names_and_places_are_quoted() {
+        let mut table = table(&[]);
+        let name = TableName::new(Some("d`b"), "t");
+        let location = Uri::parse("s3://athena/it's;/\u{1}/").unwrap();
+        table.columns[0].name = "order".to_owned();
+        let text = create_table(&table, &name, &location, None).unwrap().text;
+        assert!(text.starts_with("CREATE EXTERNAL TABLE IF NOT EXISTS `d``b`.`t` (\n  `order` bigint"), "{text}");
+        assert_eq!(ddl_in::read(&text).unwrap().location.unwrap(), location.raw());
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_said() {
+        let with = |change: &dyn Fn(&mut Table)| {
+            let mut table = table(&[]);
+            change(&mut table);
+            let location = table.location.clone().unwrap();
+            create_table(&table, &TableName::new(None, "t"), &location, None).unwrap_err()
+        };
+        assert!(with(&|table| table.columns.clear()).message().contains("says no columns"));
+        assert!(with(&|table| table.format = None).message().contains("says no format"));
+        let evil = with(&|table| table.columns[0].ddl_type = "int) LOCATION 's3://evil/'".to_owned());
+        assert_eq!(evil.kind(), ErrorKind::Rules);
+        let broken = with(&|table| table.ddl = Some(UserDdl { path: "t.sql".into(), text: "SELECT 1".to_owned() }));
+        assert!(broken.message().starts_with("t.sql:1:1: "), "{broken}");
+        let long = with(&|table| table.comment = Some("x".repeat(crate::ddl::MAX_STATEMENT_BYTES)));
+        assert_eq!(long.kind(), ErrorKind::Unsupported);
+    }
 }

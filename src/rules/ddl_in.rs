@@ -546,14 +546,19 @@ impl Reader<'_> {
     /// Steps over a word that begins no clause known here, with its parentheses; names those that a symlink table
     /// cannot have.
     fn unknown_clause(&mut self, start: usize) -> Result<(), DdlError> {
-        let refused: [(&[&str], &str, Option<&str>); 6] = [
+        let refused: [(&[&str], &str, Option<&str>); 7] = [
             (
                 &["CLUSTERED", "BY"],
                 "a bucketed table cannot be read through symlinks",
                 Some("take the CLUSTERED BY clause out"),
             ),
             (&["STORED", "BY"], "a table that a storage handler reads has no symlinks", None),
-            (&["AS"], "a table made by AS SELECT has no files of its own yet", Some("give its columns instead")),
+            (
+                &["AS", "SELECT"],
+                "a table made by AS SELECT has no files of its own yet",
+                Some("give its columns instead"),
+            ),
+            (&["AS", "WITH"], "a table made by AS WITH has no files of its own yet", Some("give its columns instead")),
             (&["LIKE"], "LIKE says no columns", Some("give the columns instead")),
             (&["USING"], "this is a Spark data source table", Some("write it with ROW FORMAT and STORED AS")),
             (&["DUPLICATE", "KEY"], "this is no table of Athena's or Hive's", None),
@@ -562,7 +567,7 @@ impl Reader<'_> {
             if self.eat_words(words) {
                 let error = self.error_at(start..self.previous_end(), message, help);
                 self.errors.push(error);
-                if words == ["AS"] {
+                if words[0] == "AS" {
                     self.at = self.words.len();
                 }
                 return Ok(());
@@ -897,4 +902,174 @@ fn make_error(text: &str, span: Range<usize>, message: String, help: Option<&str
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::table::FormatKind;
+
+    fn names(columns: &[Column]) -> Vec<String> {
+        columns.iter().map(|column| format!("{} {}", column.name, column.ddl_type)).collect()
+    }
+
+    fn message(text: &str) -> String {
+        let errors = read(text).unwrap_err();
+        errors.iter().map(|e| format!("{}:{} {}", e.line, e.column, e.message)).collect::<Vec<_>>().join("; ")
+    }
+
+    const SHOWN: &str = r"CREATE EXTERNAL TABLE `default.taxes`(
+  `Id` bigint COMMENT 'it\'s; an id', -- a note; with a semicolon
+  `m` map<string,array<struct<`Odd Name`:int,b:decimal(10, 2) COMMENT 'x'>>>,
+  amount DOUBLE PRECISION)
+COMMENT 'all ''joined'' up'
+PARTITIONED BY (
+  `region` string COMMENT 'where')
+ROW FORMAT DELIMITED
+  FIELDS TERMINATED BY '\001' ESCAPED BY '\\'
+  COLLECTION ITEMS TERMINATED BY '\u0002'
+  MAP KEYS TERMINATED BY ':'
+  LINES TERMINATED BY '\n'
+  NULL DEFINED AS '\\N'
+STORED AS INPUTFORMAT
+  'org.apache.hadoop.mapred.TextInputFormat'
+OUTPUTFORMAT
+  'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'
+LOCATION
+  's3://old/place/'
+TBLPROPERTIES (
+  'skip.header.line.count'='2',
+  'transient_lastDdlTime'='1700000000');
+-- that is all
+";
+
+    #[test]
+    fn what_show_create_table_prints_is_read_whole() {
+        let table = read(SHOWN).unwrap();
+        assert_eq!((table.database.as_deref(), table.name.as_str()), (None, "default.taxes"));
+        assert_eq!(
+            names(&table.columns),
+            ["id bigint", "m map<string,array<struct<`Odd Name`:int,b:decimal(10,2) COMMENT 'x'>>>", "amount double"]
+        );
+        assert_eq!(table.columns[0].comment.as_deref(), Some("it's; an id"));
+        assert_eq!(names(&table.partitioned_by), ["region string"]);
+        assert_eq!(table.comment.as_deref(), Some("all joined up"));
+        let property = |key: &str| {
+            let found = table.format.serde_properties.iter().find(|(name, _)| name == key);
+            found.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(property("field.delim"), Some("\u{1}"));
+        assert_eq!(property("escape.delim"), Some("\\"));
+        assert_eq!(property("collection.delim"), Some("\u{2}"));
+        assert_eq!(property("serialization.null.format"), Some("\\N"));
+        assert_eq!((table.format.kind, table.format.header_lines), (FormatKind::Csv, 2));
+        assert_eq!((table.serde_stated, table.unknown_input_format.as_deref()), (false, None));
+        assert_eq!(table.location.as_deref(), Some("s3://old/place/"));
+        assert_eq!(table.properties[1].0, "transient_lastDdlTime");
+        assert!(SHOWN[table.spans.location.clone()].starts_with("LOCATION"));
+        assert!(SHOWN[..table.spans.end].ends_with("'1700000000')"));
+        assert_eq!(table.spans.comments.len(), 1);
+    }
+
+    #[test]
+    fn clauses_that_are_missing_have_a_place() {
+        let text = "create table if not exists Db.t (a int) partitioned by (p date) tblproperties ('a'='b')";
+        let table = read(text).unwrap();
+        assert_eq!((table.database.as_deref(), table.name.as_str()), (Some("Db"), "t"));
+        assert_eq!(&text[table.spans.head.clone()], "create table if not exists Db.t");
+        for span in [&table.spans.row_format, &table.spans.stored_as, &table.spans.location] {
+            assert!(span.is_empty() && text[..span.start].ends_with("(p date)"), "{span:?}");
+        }
+        let bare = read("CREATE EXTERNAL TABLE t (a int)").unwrap();
+        assert_eq!(bare.spans.properties, 31..31);
+    }
+
+    #[test]
+    fn file_formats_mean_their_serdes() {
+        let serde = |clause: &str| {
+            let table = read(&format!("CREATE EXTERNAL TABLE t (a int) {clause} LOCATION 's3://b/'")).unwrap();
+            (table.format.kind, table.unknown_input_format)
+        };
+        assert_eq!(serde(""), (FormatKind::Csv, None));
+        assert_eq!(serde("STORED AS TEXTFILE"), (FormatKind::Csv, None));
+        assert_eq!(serde("STORED AS parquet"), (FormatKind::Parquet, None));
+        assert_eq!(serde("STORED AS ORC"), (FormatKind::Orc, None));
+        assert_eq!(serde("STORED AS AVRO"), (FormatKind::Avro, None));
+        assert_eq!(serde("STORED AS JSONFILE"), (FormatKind::Json, None));
+        assert_eq!(serde("STORED AS SEQUENCEFILE"), (FormatKind::Csv, Some("SEQUENCEFILE".to_owned())));
+        assert_eq!(
+            serde(
+                "ROW FORMAT SERDE 'com.x.Y' WITH SERDEPROPERTIES (\"a\" = 'b') STORED AS INPUTFORMAT 'i.F' OUTPUTFORMAT 'o.F'"
+            ),
+            (FormatKind::Other, Some("i.F".to_owned()))
+        );
+        assert_eq!(
+            serde("ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' STORED AS TEXTFILE"),
+            (FormatKind::Json, None)
+        );
+    }
+
+    #[test]
+    fn unknown_clauses_and_constraints_are_stepped_over() {
+        let text = "CREATE EXTERNAL TABLE t (a int NOT NULL DEFAULT 0, primary string, PRIMARY KEY (a) DISABLE NOVALIDATE, \
+                    CONSTRAINT c CHECK (a > 0), b date) SKEWED BY (a) ON ((1),(2)) STORED AS DIRECTORIES \
+                    FROBNICATED WITH ('x', (1)) STORED AS ORC";
+        let table = read(text).unwrap();
+        assert_eq!(names(&table.columns), ["a int", "primary string", "b date"]);
+        assert_eq!(table.format.kind, FormatKind::Orc);
+        assert_eq!(&text[table.spans.stored_as], "STORED AS ORC");
+    }
+
+    #[test]
+    fn what_is_no_plain_table_is_refused() {
+        let with = |rest: &str| message(&format!("CREATE EXTERNAL TABLE t (a int)\n{rest}"));
+        assert!(with("CLUSTERED BY (a) SORTED BY (a) INTO 4 BUCKETS").starts_with("2:1 a bucketed table"));
+        assert!(with("STORED BY 'x.Handler'").contains("storage handler"));
+        assert!(with("AS SELECT 1").contains("AS SELECT"));
+        assert!(with("USING parquet").contains("Spark"));
+        assert!(with("TBLPROPERTIES ('table_type'='iceberg')").contains("Iceberg"));
+        assert!(with("TBLPROPERTIES ('transactional'='true')").contains("transactional"));
+        assert!(with("; SELECT 1").contains("begins another"));
+        assert!(with("STORED AS ORC STORED AS AVRO").contains("twice"));
+        assert!(message("CREATE TABLE t LIKE u").contains("LIKE"));
+        assert!(message("SELECT 1").starts_with("1:1 CREATE EXTERNAL TABLE is expected, `SELECT`"));
+        assert!(message("").contains("the text ends"));
+    }
+
+    #[test]
+    fn mistakes_have_their_place() {
+        assert_eq!(message("CREATE EXTERNAL TABLE t (\n  é int,\n  b strng)"), "3:5 there is no type `strng`");
+        let errors = read("CREATE EXTERNAL TABLE t (a strng)").unwrap_err();
+        assert_eq!((errors[0].help.as_deref(), errors[0].span.clone()), (Some("did you mean `string`?"), 27..32));
+        assert!(message("CREATE EXTERNAL TABLE t (a int) LOCATION 's3://open").contains("nterminated"));
+        assert!(message("CREATE EXTERNAL TABLE t (a array<int)").contains("`>`"));
+        assert!(message("CREATE EXTERNAL TABLE t (a int").contains("the text ends"));
+        assert!(message("CREATE EXTERNAL TABLE t (a int) PARTITIONED BY (day(ts))").contains("a type is expected"));
+    }
+
+    #[test]
+    fn types_are_printed_as_athena_writes_them() {
+        let printed = |text: &str| column_type(text).unwrap();
+        assert_eq!(printed(" INTEGER "), "int");
+        assert_eq!(
+            printed("ARRAY< STRUCT<A : REAL, b:array<array<int>>> >"),
+            "array<struct<A:float,b:array<array<int>>>>"
+        );
+        assert_eq!(printed("decimal( 10 , 2 )"), "decimal(10,2)");
+        assert_eq!(printed("timestamp with local time zone"), "timestamp with local time zone");
+        for wrong in ["", "int)", "array<int", "map<string>", "struct<a int>", "int; DROP TABLE t", "'x'", "varchar(a)"]
+        {
+            assert!(column_type(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn literals_are_hives() {
+        let read = |text: &str| unquote_literal(text);
+        assert_eq!(read(r"'a\'b\\c\n\t\001\u00e9\x\%\_'").unwrap(), "a'b\\c\n\t\u{1}éx\\%\\_");
+        assert_eq!(read("\"it's\"").unwrap(), "it's");
+        assert_eq!(read("'a''b'").unwrap(), "ab");
+        assert_eq!(read("'open"), None);
+        assert_eq!(read("bare"), None);
+    }
 }
