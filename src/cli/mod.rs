@@ -15,7 +15,9 @@
 
 mod global;
 mod interrupt;
+mod map;
 mod progress;
+mod rule_file;
 pub mod show;
 
 use std::process::ExitCode;
@@ -42,17 +44,24 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    /// Say what the rules make of URIs: table, partition values, or why not
+    Map(map::MapArgs),
+}
 
 impl Command {
-    async fn run(&self, _global: &Global) -> Result<Exit> {
-        match *self {}
+    async fn run(&self, global: &Global) -> Result<Exit> {
+        match self {
+            Command::Map(args) => map::run(global, args).await,
+        }
     }
 
     /// Whether the command ends by itself, and soon, once an interrupt has come, for it has something to put in order.
     /// Any other is ended on the spot.
     fn ends_itself(&self) -> bool {
-        match *self {}
+        match self {
+            Command::Map(_) => false,
+        }
     }
 }
 

@@ -1,0 +1,102 @@
+//! The rule file as every command reads it: found, read, parsed, and its mistakes shown.
+
+use std::path::{Path, PathBuf};
+
+use super::Global;
+use crate::error::{Error, ErrorKind, Result};
+use crate::rules::diagnostic::{self, Lines};
+use crate::rules::table::Rules;
+use crate::rules::{self, Diagnostic, Loaded, Severity};
+use crate::uri::{Bucket, Shown, Uri};
+
+/// A rule file that could be read, with or without mistakes.
+pub struct RuleFile {
+    path: PathBuf,
+    text: String,
+    pub loaded: Loaded,
+}
+
+impl RuleFile {
+    /// # Errors
+    /// `NotFound`, `Denied` or `Io` if there is no such file or it cannot be read; `Corrupt` if it is no text.
+    pub fn read(global: &Global) -> Result<RuleFile> {
+        let path = &global.file;
+        let bytes = std::fs::read(path).map_err(|error| unreadable(path, error))?;
+        let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
+        let absolute = std::path::absolute(path).map_err(|error| Error::io(shown(path), error))?;
+        let folder = absolute.parent().unwrap_or(Path::new("/"));
+        let read = |ddl: &Path| std::fs::read_to_string(ddl).map_err(|error| Error::io(shown(ddl), error));
+        let loaded = rules::load(&text, path, folder, &read);
+        Ok(RuleFile { path: path.clone(), text, loaded })
+    }
+
+    /// Mistakes as people read them, with colour in them.
+    pub fn render<'d>(&self, diagnostics: impl IntoIterator<Item = &'d Diagnostic>) -> String {
+        let lines = Lines::new(&self.text);
+        diagnostics.into_iter().map(|one| diagnostic::render(one, &self.path, &lines, true) + "\n").collect()
+    }
+}
+
+/// The rules, for commands that only need them to be right. Errors are shown; warnings are `check`'s to show.
+///
+/// # Errors
+/// As [`RuleFile::read`]; `Rules` if the file has errors.
+pub fn load(global: &Global) -> Result<Rules> {
+    let mut file = RuleFile::read(global)?;
+    match file.loaded.rules.take() {
+        Some(rules) => Ok(rules),
+        None => {
+            let errors = file.loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+            let count = errors.clone().count();
+            anstream::eprint!("{}", file.render(errors));
+            let plural = if count == 1 { "1 error" } else { &format!("{count} errors") };
+            Err(Error::new(ErrorKind::Rules, format!("{} has {plural}; nothing was done", shown(&global.file))))
+        }
+    }
+}
+
+/// The object that an argument names: a URI, or a local file's path.
+///
+/// # Errors
+/// `Usage` if it is neither.
+pub fn object_uri(text: &str) -> Result<Uri> {
+    if text.contains("://") {
+        return Uri::parse(text);
+    }
+    let absolute = std::path::absolute(text).map_err(|error| Error::io(Shown(text), error))?;
+    // The argument was text, and so was the working directory if this is.
+    let absolute = absolute
+        .into_os_string()
+        .into_string()
+        .map_err(|path| Error::new(ErrorKind::Usage, format!("{} is not UTF-8", shown(Path::new(&path)))))?;
+    Ok(Uri::new(Bucket::local(), absolute.trim_start_matches('/')))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::new(ErrorKind::NotFound, format!("there is no rule file {}", shown(path))).source(error).help(
+                "name one with `-f FILE`, or write one; the smallest is\n\
+                 [table.NAME]\n[[table.NAME.rule]]\nmatch = 's3://bucket/folder/*.csv'",
+            )
+        }
+        std::io::ErrorKind::IsADirectory => {
+            let file = path.join("restitch.toml");
+            let error =
+                Error::new(ErrorKind::Usage, format!("{} is a folder, not a rule file", shown(path))).source(error);
+            if file.exists() { error.help(format!("-f {}", shown(&file))) } else { error }
+        }
+        _ => Error::io(shown(path), error),
+    }
+}
+
+fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> Error {
+    let valid = error.utf8_error().valid_up_to();
+    let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+    Error::new(ErrorKind::Corrupt, format!("{}:{line}: a byte that is no UTF-8 text", shown(path)))
+        .help("save the file as UTF-8")
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}
