@@ -86,7 +86,7 @@ pub fn groups(table: &Table, partitions: Vec<Group>) -> TableGroups {
     let mut taken_by_rule = vec![0; table.rules.len()];
     taken_by_rule[0] = partitions.iter().map(|group| group.lines).sum();
     let bytes = partitions.iter().map(|group| group.bytes).sum();
-    TableGroups { partitions, taken_by_rule, superseded: 0, bytes }
+    TableGroups { partitions, taken_by_rule, bytes, ..TableGroups::default() }
 }
 
 pub fn planning() -> Planning {
