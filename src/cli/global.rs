@@ -1,15 +1,14 @@
 //! What every command takes: the rule file, where listings come from, and how much is said and how.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use anstream::ColorChoice;
 use clap::{ArgAction, Args, ValueEnum};
 use tokio::sync::watch;
 
 use super::interrupt::Interrupt;
-use crate::error::{Error, ErrorKind, Result};
-use crate::uri::{Scheme, Uri};
+use crate::error::ErrorKind;
+use crate::listing::ListingArg;
 
 /// Options that every command takes, before or after its name.
 #[derive(Args)]
@@ -89,47 +88,5 @@ impl Global {
     /// first, and then end with an error of that kind.
     pub fn interrupt(&self) -> watch::Receiver<Option<ErrorKind>> {
         self.interrupt.subscribe()
-    }
-}
-
-/// `[PREFIX=]SOURCE`. What begins with a scheme has its prefix up to the first `/=`, or else the last `=`; a prefix may
-/// itself hold a `=` (`s3://bucket/dt=2024/=keys.txt`).
-#[derive(Clone, Debug, PartialEq)]
-pub struct ListingArg {
-    /// `None`: everything, and then every line of the source is a URI.
-    pub prefix: Option<Uri>,
-    /// A path, relative to the working directory; `-` is standard input.
-    pub source: String,
-}
-
-impl FromStr for ListingArg {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<ListingArg> {
-        let has_scheme = text.split_once("://").is_some_and(|(scheme, _)| Scheme::parse(scheme).is_some());
-        let equals = if has_scheme { text.find("/=").map(|at| at + 1).or_else(|| text.rfind('=')) } else { None };
-        Ok(match equals {
-            Some(at) => ListingArg { prefix: Some(Uri::parse(&text[..at])?), source: text[at + 1..].to_owned() },
-            None => ListingArg { prefix: None, source: text.to_owned() },
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_listing_argument_splits_behind_its_prefix() {
-        let split = |text: &str| {
-            let arg: ListingArg = text.parse().unwrap();
-            (arg.prefix.map(|uri| uri.raw()), arg.source)
-        };
-        assert_eq!(split("keys.txt"), (None, "keys.txt".into()));
-        assert_eq!(split("a=b.txt"), (None, "a=b.txt".into()));
-        assert_eq!(split("s3://b/=keys.txt"), (Some("s3://b/".into()), "keys.txt".into()));
-        assert_eq!(split("s3://b/dt=1/=x=y.txt"), (Some("s3://b/dt=1/".into()), "x=y.txt".into()));
-        assert_eq!(split("s3://b/da=-"), (Some("s3://b/da".into()), "-".into()));
-        assert_eq!(split("s3://inventory/manifest.json"), (None, "s3://inventory/manifest.json".into()));
     }
 }

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use global::{Global, ListingArg};
+pub use global::Global;
 pub use progress::Progress;
 pub use show::Output;
 

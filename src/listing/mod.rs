@@ -2,10 +2,13 @@
 
 pub mod folder;
 pub mod lines;
+pub mod sources;
+pub mod survey;
 mod thread;
 pub(crate) mod url;
 
 pub use crate::map::page::{Object, Page, PageBuilder};
+pub use sources::{ListingArg, Sources};
 
 use std::fmt::Debug;
 
@@ -45,4 +48,16 @@ pub struct Requests {
     pub gets: u64,
     /// Answers that told us to slow down, each retried.
     pub throttled: u64,
+}
+
+impl Requests {
+    /// What has been asked since `before`.
+    #[must_use]
+    pub fn since(self, before: Requests) -> Requests {
+        Requests {
+            lists: self.lists - before.lists,
+            gets: self.gets - before.gets,
+            throttled: self.throttled - before.throttled,
+        }
+    }
 }

@@ -75,6 +75,11 @@ impl Program {
         }
     }
 
+    /// What must be listed: the literal prefixes of every `match`, `under` and `done`, sorted, none inside another.
+    pub fn prefixes(&self) -> impl ExactSizeIterator<Item = &Uri> {
+        self.prefixes.iter().map(|(prefix, _)| prefix)
+    }
+
     pub(crate) fn table(&self, table: usize) -> &Table {
         &self.rules.tables[table]
     }

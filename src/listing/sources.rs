@@ -1,0 +1,273 @@
+//! Where each prefix's listing comes from: `--listing`, the rule file's `[[listing]]`, or the store itself.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::Listing;
+use super::folder::Folder;
+use super::lines::Lines;
+use crate::error::{Error, ErrorKind, Result};
+use crate::rules::table::{Access, Rules};
+use crate::uri::{Scheme, Shown, Uri};
+
+/// `[PREFIX=]SOURCE`. What begins with a scheme has its prefix up to the first `/=`, or else the last `=`; a prefix may
+/// itself hold a `=` (`s3://bucket/dt=2024/=keys.txt`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListingArg {
+    /// `None`: everything, and then every line of the source is a URI.
+    pub prefix: Option<Uri>,
+    /// A path, relative to the working directory; `-` is standard input.
+    pub source: String,
+}
+
+impl FromStr for ListingArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<ListingArg> {
+        let equals =
+            text.contains("://").then(|| text.find("/=").map(|at| at + 1).or_else(|| text.rfind('='))).flatten();
+        Ok(match equals {
+            Some(at) => ListingArg { prefix: Some(Uri::parse(&text[..at])?), source: text[at + 1..].to_owned() },
+            None => ListingArg { prefix: None, source: text.to_owned() },
+        })
+    }
+}
+
+/// All sources that a run may list from.
+#[derive(Debug)]
+pub struct Sources {
+    /// No one's prefix inside another's.
+    written: Vec<Written>,
+    /// How prefixes are reached live: `[[listing]]` without `from`.
+    access: Vec<(Option<Uri>, Access)>,
+}
+
+/// A listing that was written down, and whether it was given for this run, so that all of it counts.
+#[derive(Debug)]
+struct Written {
+    lines: Arc<Lines>,
+    given: bool,
+}
+
+/// One thing to list.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A whole written listing, whatever prefixes rules name.
+    Written(Arc<Lines>),
+    /// A prefix, from the store itself.
+    Live { prefix: Uri, access: Access },
+}
+
+impl Sources {
+    /// Opens what `--listing` and `[[listing]] from` name; nothing is listed yet. An argument takes the place of the rule
+    /// file's sources below its prefix. A relative `from` is taken from the rule file's folder.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied`, `Unsupported` for a source; `Usage` where two overlap.
+    pub fn open(rules: &Rules, args: &[ListingArg]) -> Result<Sources> {
+        let mut written = Vec::new();
+        for arg in args {
+            if arg.source.contains("://") {
+                let message = format!("{}: a listing is read from a local file", Shown(&arg.source));
+                return Err(Error::new(ErrorKind::Unsupported, message).help("download it first"));
+            }
+            let lines = Lines::open(Path::new(&arg.source), arg.prefix.clone())?;
+            written.push(Written { lines: Arc::new(lines), given: true });
+        }
+        for listing in &rules.listings {
+            let Some(from) = &listing.from else { continue };
+            let replaced = |arg: &ListingArg| covers(arg.prefix.as_ref(), listing.prefix.as_ref());
+            if !args.iter().any(replaced) {
+                let lines = Lines::open(&beside(&rules.path, from), listing.prefix.clone())?;
+                written.push(Written { lines: Arc::new(lines), given: false });
+            }
+        }
+        refuse_overlaps(&written)?;
+        let live = rules.listings.iter().filter(|listing| listing.from.is_none());
+        Ok(Sources { written, access: live.map(|listing| (listing.prefix.clone(), listing.access.clone())).collect() })
+    }
+
+    /// What to list so that every object below `prefixes` (none inside another) comes once: each `--listing` whole, and
+    /// for what they do not cover, the rule file's listings or the stores.
+    ///
+    /// # Errors
+    /// `Usage` where a written listing covers a part of a prefix only.
+    pub fn cover<'u>(&self, prefixes: impl IntoIterator<Item = &'u Uri>) -> Result<Vec<Source>> {
+        let mut needed: Vec<bool> = self.written.iter().map(|written| written.given).collect();
+        let mut live = Vec::new();
+        for prefix in prefixes {
+            let covering = self.written.iter().position(|written| covers(written.lines.prefix(), Some(prefix)));
+            if let Some(covering) = covering {
+                needed[covering] = true;
+                continue;
+            }
+            let inside = self.written.iter().find_map(|w| w.lines.prefix().filter(|inner| prefix.is_prefix_of(inner)));
+            if let Some(inside) = inside {
+                let message =
+                    format!("rules list {}, and a listing is given for {} only", prefix.shown(), inside.shown());
+                return Err(Error::new(ErrorKind::Usage, message)
+                    .help(format!("give one for all of it: --listing {}=SOURCE", prefix.shown())));
+            }
+            live.push(Source::Live { prefix: prefix.clone(), access: self.access(prefix) });
+        }
+        let written = self.written.iter().zip(needed).filter(|(_, needed)| *needed);
+        Ok(written.map(|(written, _)| Source::Written(written.lines.clone())).chain(live).collect())
+    }
+
+    /// How the store of `uri` is reached: the `[[listing]]` with the longest prefix that covers it.
+    pub fn access(&self, uri: &Uri) -> Access {
+        let covering = self.access.iter().filter(|(prefix, _)| covers(prefix.as_ref(), Some(uri)));
+        let longest = covering.max_by_key(|(prefix, _)| prefix.as_ref().map_or(0, |prefix| prefix.key.len() + 1));
+        longest.map(|(_, access)| access.clone()).unwrap_or_default()
+    }
+}
+
+/// The live listing of a URI's store.
+///
+/// # Errors
+/// `Unsupported` for stores that are not listed, or not by this build; of S3, what its settings have wrong.
+pub async fn live(uri: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
+    match uri.bucket.scheme {
+        Scheme::File => Ok(Arc::new(Folder::new())),
+        Scheme::S3 => s3(uri, access).await,
+        Scheme::LakeFs => {
+            let error = Error::new(ErrorKind::Unsupported, format!("{}: lakeFS is not listed yet", uri.shown()));
+            Err(error.help("give a listing: --listing lakefs://REPO/=FILE"))
+        }
+        Scheme::Gs | Scheme::Az => {
+            let message = format!("{}: objects in {}:// are not listed", uri.shown(), uri.bucket.scheme.name());
+            let error = Error::new(ErrorKind::Unsupported, message);
+            Err(error.help(format!("only manifests can lie there; or give a listing: --listing {}=FILE", uri.shown())))
+        }
+    }
+}
+
+async fn s3(uri: &Uri, _: &Access) -> Result<Arc<dyn Listing>> {
+    Err(without_feature(uri, "s3"))
+}
+
+/// What a build without a feature says to a URI that needs it.
+#[allow(dead_code, reason = "a build with every feature has no use for it")]
+pub(crate) fn without_feature(uri: &Uri, feature: &str) -> Error {
+    let message = format!("{}: this build of restitch cannot reach {}://", uri.shown(), uri.bucket.scheme.name());
+    let error = Error::new(ErrorKind::Unsupported, message);
+    error.help(format!("build it with that: cargo install restitch --features {feature}"))
+}
+
+/// Whether a source of `outer` (`None`: everything) holds all of `inner`.
+fn covers(outer: Option<&Uri>, inner: Option<&Uri>) -> bool {
+    match (outer, inner) {
+        (None, _) => true,
+        (Some(outer), Some(inner)) => outer.is_prefix_of(inner),
+        (Some(_), None) => false,
+    }
+}
+
+fn refuse_overlaps(written: &[Written]) -> Result<()> {
+    let shown = |prefix: Option<&Uri>| prefix.map_or("everything".to_owned(), Uri::shown);
+    for (index, one) in written.iter().enumerate() {
+        for other in &written[index + 1..] {
+            let (one, other) = (one.lines.prefix(), other.lines.prefix());
+            if covers(one, other) || covers(other, one) {
+                let message = format!("two listings overlap: one of {}, one of {}", shown(one), shown(other));
+                let error = Error::new(ErrorKind::Usage, message);
+                return Err(error.help("a listing is complete for its prefix, so give one that covers both"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `from`, taken from the folder in which the file at `path` lies.
+fn beside(path: &Path, from: &str) -> PathBuf {
+    path.parent().map_or_else(|| PathBuf::from(from), |folder| folder.join(from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::table::{Claim, ListingSource};
+
+    fn rules(folder: &Path, listings: Vec<ListingSource>) -> Rules {
+        let path = folder.join("restitch.toml");
+        Rules {
+            path,
+            project: None,
+            claim: Claim::Every,
+            lookups: Vec::new(),
+            listings,
+            tables: Vec::new(),
+            removed: Vec::new(),
+        }
+    }
+
+    fn uri(text: &str) -> Uri {
+        Uri::parse(text).unwrap()
+    }
+
+    fn of(prefix: &str, from: Option<&str>, region: &str) -> ListingSource {
+        let access = Access { region: Some(region.into()), ..Access::default() };
+        ListingSource { prefix: Some(uri(prefix)), from: from.map(str::to_owned), access }
+    }
+
+    /// What is listed for `prefixes`, written listings in brackets.
+    fn cover(sources: &Sources, prefixes: &[&str]) -> Result<Vec<String>> {
+        let prefixes: Vec<Uri> = prefixes.iter().map(|prefix| uri(prefix)).collect();
+        let shown = |source: Source| match source {
+            Source::Written(lines) => format!("[{}]", lines.prefix().map_or("*".to_owned(), Uri::raw)),
+            Source::Live { prefix, access } => format!("{} {}", prefix.raw(), access.region.unwrap_or_default()),
+        };
+        Ok(sources.cover(&prefixes)?.into_iter().map(shown).collect())
+    }
+
+    #[test]
+    fn a_listing_argument_splits_behind_its_prefix() {
+        let split = |text: &str| {
+            let arg: ListingArg = text.parse().unwrap();
+            (arg.prefix.map(|uri| uri.raw()), arg.source)
+        };
+        assert_eq!(split("keys.txt"), (None, "keys.txt".into()));
+        assert_eq!(split("a=b.txt"), (None, "a=b.txt".into()));
+        assert_eq!(split("s3://b/=keys.txt"), (Some("s3://b/".into()), "keys.txt".into()));
+        assert_eq!(split("s3://b/dt=1/=x=y.txt"), (Some("s3://b/dt=1/".into()), "x=y.txt".into()));
+        assert_eq!(split("s3://b/da=-"), (Some("s3://b/da".into()), "-".into()));
+        assert_eq!(split("s3://inventory/manifest.json"), (None, "s3://inventory/manifest.json".into()));
+        let error = "s3a://b/=keys.txt".parse::<ListingArg>().unwrap_err();
+        assert_eq!(error.help_text(), Some("write s3://b/"));
+    }
+
+    #[test]
+    fn each_prefix_comes_from_the_nearest_source_that_covers_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["keys.txt", "file.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let listings = vec![
+            of("s3://b/", None, "wide"),
+            of("s3://b/data/", None, "near"),
+            of("s3://file/", Some("file.txt"), "-"),
+            of("s3://unused/", Some("file.txt"), "-"),
+        ];
+        let rules = rules(folder.path(), listings);
+        let keys = folder.path().join("keys.txt").to_str().unwrap().to_owned();
+        let arg = |prefix: &str| ListingArg { prefix: Some(uri(prefix)), source: keys.clone() };
+
+        let sources = Sources::open(&rules, &[arg("s3://k/logs/")]).unwrap();
+        let prefixes = ["s3://b/data/x", "s3://b/other", "s3://c/", "s3://file/a", "s3://file/b", "s3://k/logs/2024"];
+        let expected = ["[s3://k/logs/]", "[s3://file/]", "s3://b/data/x near", "s3://b/other wide", "s3://c/ "];
+        assert_eq!(cover(&sources, &prefixes).unwrap(), expected);
+        assert_eq!(cover(&sources, &["s3://k/"]).unwrap_err().kind(), ErrorKind::Usage);
+
+        let everything = Sources::open(&rules, &[ListingArg { prefix: None, source: keys.clone() }]).unwrap();
+        assert_eq!(cover(&everything, &prefixes).unwrap(), ["[*]"]);
+        let replaced = Sources::open(&rules, &[arg("s3://file/")]).unwrap();
+        assert_eq!(cover(&replaced, &["s3://file/a"]).unwrap(), ["[s3://file/]"]);
+
+        for overlapping in [vec![arg("s3://b/"), arg("s3://b/x/")], vec![arg("s3://file/a/")]] {
+            assert_eq!(Sources::open(&rules, &overlapping).unwrap_err().kind(), ErrorKind::Usage);
+        }
+        let remote = ListingArg { prefix: None, source: "s3://b/manifest.json".into() };
+        assert_eq!(Sources::open(&rules, &[remote]).unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+}

@@ -1,0 +1,355 @@
+//! All that the rules need, listed once and mapped: what `map`, `plan` and `check` begin with.
+//!
+//! Each source is read ahead on another task than the one that maps. Folders of Delta, Iceberg and Hudi tables are looked
+//! for on the way: their removed files look alive, so what follows refuses them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt};
+use memchr::memmem;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::sources::{Source, Sources, live};
+use super::{Listing, Page, Requests};
+use crate::error::Result;
+use crate::map::{Mapper, Program, Sink};
+use crate::rules::table::Access;
+use crate::uri::{Scheme, Uri};
+
+/// Pages listed ahead of the one being mapped.
+const AHEAD: usize = 4;
+
+/// Findings of one kind kept at most, beside those in literal directories.
+const MAX_LAKE_FOLDERS: usize = 1_000;
+
+/// What a whole listing came to.
+#[derive(Debug, Default)]
+pub struct Surveyed {
+    /// One per source, in the order listed.
+    pub listed: Vec<Listed>,
+    /// Sorted by directory.
+    pub lake_folders: Vec<LakeFolder>,
+}
+
+/// One source, listed to its end.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// What it is complete for; `None`: everything.
+    pub prefix: Option<Uri>,
+    pub keys: u64,
+    /// Of this source, probes included; all 0 for files and folders.
+    pub requests: Requests,
+    pub took: Duration,
+    /// When it was true, in seconds since 1970; `None`: live, as of this run.
+    pub as_of: Option<i64>,
+}
+
+/// How far a listing has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// What is being listed; `None`: everything.
+    pub prefix: Option<&'a Uri>,
+    /// Keys of this source so far.
+    pub keys: u64,
+    /// Of this source so far.
+    pub requests: Requests,
+    /// Sources, and how many of them are done.
+    pub sources: usize,
+    pub done: usize,
+}
+
+/// A directory in which another table format keeps its books, so that its files do not all count.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LakeFolder {
+    /// Ends in `/`, or is a bucket's root.
+    pub directory: Uri,
+    pub format: LakeFormat,
+    /// Whether a rule names the directory, or one right below it, literally; otherwise it was met below such.
+    pub literal: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LakeFormat {
+    /// `_delta_log/`
+    Delta,
+    /// `metadata/*.metadata.json`
+    Iceberg,
+    /// `.hoodie/`
+    Hudi,
+}
+
+impl LakeFormat {
+    pub const ALL: [LakeFormat; 3] = [LakeFormat::Delta, LakeFormat::Iceberg, LakeFormat::Hudi];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            LakeFormat::Delta => "Delta",
+            LakeFormat::Iceberg => "Iceberg",
+            LakeFormat::Hudi => "Hudi",
+        }
+    }
+
+    /// The directory of its books, with its slash.
+    pub fn marker(self) -> &'static str {
+        match self {
+            LakeFormat::Delta => "_delta_log/",
+            LakeFormat::Iceberg => "metadata/",
+            LakeFormat::Hudi => ".hoodie/",
+        }
+    }
+
+    /// The directory whose books `key` belongs to.
+    fn table_directory(self, key: &str) -> Option<&str> {
+        let marker = self.marker();
+        let found = memmem::find_iter(key.as_bytes(), marker.as_bytes());
+        let mut starts = found.filter(|start| *start == 0 || key.as_bytes()[start - 1] == b'/');
+        let start = starts.find(|start| {
+            let rest = &key[start + marker.len()..];
+            self != LakeFormat::Iceberg || rest.ends_with(".metadata.json") && !rest.contains('/')
+        })?;
+        Some(&key[..start])
+    }
+
+    /// What stands in every key that [`LakeFormat::table_directory`] knows.
+    fn witness(self) -> &'static str {
+        if self == LakeFormat::Iceberg { ".metadata.json" } else { self.marker() }
+    }
+}
+
+/// Lists every source that `program` needs, once, and maps every object into `sink`; ends the mapper. `progress` is told
+/// of every page.
+///
+/// # Errors
+/// Of the sources and of the mapper; then nothing that came is a whole listing.
+pub async fn survey(
+    program: &Program,
+    sources: &Sources,
+    mapper: &mut Mapper<'_>,
+    sink: &mut impl Sink,
+    progress: &mut (dyn FnMut(&Progress<'_>) + Send),
+) -> Result<Surveyed> {
+    let parts = sources.cover(program.prefixes())?;
+    let mut lakes = Lakes::new(program.prefixes());
+    let mut connections = Connections::default();
+    let mut listed = Vec::new();
+    for (done, part) in parts.iter().enumerate() {
+        let connected = match part {
+            Source::Written(lines) => lines.clone() as Arc<dyn Listing>,
+            Source::Live { prefix, access } => connections.to(prefix, access).await?,
+        };
+        let mut part = Part { source: part, listing: connected, sources: parts.len(), done };
+        listed.push(part.list(&mut lakes, mapper, sink, progress).await?);
+    }
+    mapper.finish(sink)?;
+    Ok(Surveyed { listed, lake_folders: lakes.finish() })
+}
+
+/// Every page of all that `program` needs, in the order of the sources: what `ls` prints.
+///
+/// # Errors
+/// Of the sources; `visit`'s own end it too.
+pub async fn pages(
+    program: &Program,
+    sources: &Sources,
+    visit: &mut (dyn FnMut(&Page) -> Result<()> + Send),
+) -> Result<()> {
+    let mut connections = Connections::default();
+    for source in sources.cover(program.prefixes())? {
+        let listing = match &source {
+            Source::Written(lines) => lines.clone() as Arc<dyn Listing>,
+            Source::Live { prefix, access } => connections.to(prefix, access).await?,
+        };
+        let mut ahead = Ahead::start(&source, listing);
+        while let Some(page) = ahead.next().await {
+            visit(&page?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Live listings, one for all prefixes that are reached the same way.
+#[derive(Default)]
+struct Connections {
+    open: HashMap<(Scheme, Access), Arc<dyn Listing>>,
+}
+
+impl Connections {
+    async fn to(&mut self, prefix: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
+        let key = (prefix.bucket.scheme, access.clone());
+        if let Some(listing) = self.open.get(&key) {
+            return Ok(listing.clone());
+        }
+        let listing = live(prefix, access).await?;
+        self.open.insert(key, listing.clone());
+        Ok(listing)
+    }
+}
+
+/// One source on its way through the mapper.
+struct Part<'a> {
+    source: &'a Source,
+    listing: Arc<dyn Listing>,
+    sources: usize,
+    done: usize,
+}
+
+impl Part<'_> {
+    async fn list(
+        &mut self,
+        lakes: &mut Lakes,
+        mapper: &mut Mapper<'_>,
+        sink: &mut impl Sink,
+        progress: &mut (dyn FnMut(&Progress<'_>) + Send),
+    ) -> Result<Listed> {
+        let (start, before) = (Instant::now(), self.listing.requests());
+        let prefix = match self.source {
+            Source::Written(lines) => lines.prefix(),
+            Source::Live { prefix, .. } => Some(prefix),
+        };
+        let mut keys = 0;
+        let mut pages = Ahead::start(self.source, self.listing.clone());
+        while let Some(page) = pages.next().await {
+            let page = page?;
+            keys += page.len() as u64;
+            let requests = self.listing.requests().since(before);
+            progress(&Progress { prefix, keys, requests, sources: self.sources, done: self.done });
+            lakes.look(&page);
+            mapper.page(&page, sink)?;
+        }
+        if let Source::Live { prefix, .. } = self.source {
+            lakes.probe(prefix, self.listing.as_ref()).await?;
+        }
+        Ok(Listed {
+            prefix: prefix.cloned(),
+            keys,
+            requests: self.listing.requests().since(before),
+            took: start.elapsed(),
+            as_of: self.listing.as_of(),
+        })
+    }
+}
+
+/// A source's pages, listed by a task of their own, a few ahead.
+struct Ahead {
+    receiver: mpsc::Receiver<Result<Page>>,
+    task: JoinHandle<()>,
+}
+
+impl Ahead {
+    fn start(source: &Source, listing: Arc<dyn Listing>) -> Ahead {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let source = source.clone();
+        let task = tokio::spawn(async move {
+            let mut pages = match &source {
+                Source::Written(lines) => lines.all(),
+                Source::Live { prefix, .. } => listing.list(prefix),
+            };
+            while let Some(page) = pages.next().await {
+                if sender.send(page).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ahead { receiver, task }
+    }
+
+    async fn next(&mut self) -> Option<Result<Page>> {
+        if let Some(page) = self.receiver.recv().await {
+            return Some(page);
+        }
+        // The channel also closes when the task panics: that end must not be taken for the listing's.
+        match (&mut self.task).await {
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Looks for the books of other table formats: in what is listed anyway, and by one request each where it is not.
+struct Lakes {
+    /// Each literal directory, and its parent.
+    directories: BTreeSet<Uri>,
+    witnesses: [(LakeFormat, memmem::Finder<'static>); 3],
+    found: BTreeSet<LakeFolder>,
+    probed: BTreeSet<Uri>,
+}
+
+impl Lakes {
+    fn new<'u>(prefixes: impl IntoIterator<Item = &'u Uri>) -> Lakes {
+        let directories = prefixes.into_iter().flat_map(|prefix| {
+            let directory = directory_of(prefix);
+            [parent_of(&directory), Some(directory)].into_iter().flatten()
+        });
+        Lakes {
+            directories: directories.collect(),
+            witnesses: LakeFormat::ALL.map(|format| (format, memmem::Finder::new(format.witness()))),
+            found: BTreeSet::new(),
+            probed: BTreeSet::new(),
+        }
+    }
+
+    fn look(&mut self, page: &Page) {
+        for (format, witness) in &self.witnesses {
+            if witness.find(page.text().as_bytes()).is_none() {
+                continue;
+            }
+            for index in 0..page.len() {
+                let Some(directory) = format.table_directory(page.key(index)) else { continue };
+                let directory = Uri::new(page.bucket().clone(), directory);
+                let literal = self.directories.contains(&directory);
+                if literal || self.found.len() < MAX_LAKE_FOLDERS {
+                    self.found.insert(LakeFolder { directory, format: *format, literal });
+                }
+            }
+        }
+    }
+
+    /// Asks for what the listing of `prefix` cannot have shown.
+    async fn probe(&mut self, prefix: &Uri, listing: &dyn Listing) -> Result<()> {
+        let directory = directory_of(prefix);
+        for directory in [parent_of(&directory), Some(directory)].into_iter().flatten() {
+            if !self.probed.insert(directory.clone()) {
+                continue;
+            }
+            for format in LakeFormat::ALL {
+                let books = directory.join(format.marker());
+                if !prefix.is_prefix_of(&books) && has_books(format, &books, listing).await? {
+                    self.found.insert(LakeFolder { directory: directory.clone(), format, literal: true });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Vec<LakeFolder> {
+        self.found.into_iter().collect()
+    }
+}
+
+/// One request: for one key, or for a page of Iceberg's metadata, which lies among other files.
+async fn has_books(format: LakeFormat, books: &Uri, listing: &dyn Listing) -> Result<bool> {
+    if format != LakeFormat::Iceberg {
+        return listing.any(books).await;
+    }
+    let page = listing.list(books).try_next().await?;
+    Ok(page.is_some_and(|page| (0..page.len()).any(|index| format.table_directory(page.key(index)).is_some())))
+}
+
+/// The directory in which a prefix ends.
+fn directory_of(prefix: &Uri) -> Uri {
+    Uri::new(prefix.bucket.clone(), &prefix.key[..prefix.key.rfind('/').map_or(0, |slash| slash + 1)])
+}
+
+fn parent_of(directory: &Uri) -> Option<Uri> {
+    let inner = directory.key.strip_suffix('/')?;
+    Some(Uri::new(directory.bucket.clone(), &inner[..inner.rfind('/').map_or(0, |slash| slash + 1)]))
+}
