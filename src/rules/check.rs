@@ -315,27 +315,25 @@ fn locations(
     found: &mut Vec<Diagnostic>,
 ) {
     let places = places(drafts, removed);
+    let mut shared: Vec<Range<usize>> = Vec::new();
     for (index, place) in places.iter().enumerate() {
-        for other in &places[..index] {
-            let Some(what) = location::clash(other.uri, place.uri) else { continue };
-            let error =
-                Diagnostic::error(place.span.clone(), format!("{} and {} have {what}", other.whose, place.whose))
-                    .note(format!(
-                        "{}: {} (line {})",
-                        other.whose,
-                        other.uri.shown(),
-                        context.lines.line(other.span.start)
-                    ))
-                    .note(format!("{}: {}", place.whose, place.uri.shown()));
-            let is_shared = other.span == place.span;
-            found.push(if is_shared {
-                error
-                    .label("one for all tables")
-                    .help("put the table's name into it\nlocation = \"s3://bucket/tables/{table}/\"")
-            } else {
-                error.label("each table needs a folder of its own")
-            });
+        let clash = places[..index].iter().find_map(|other| Some((other, location::clash(other.uri, place.uri)?)));
+        let Some((other, what)) = clash else { continue };
+        let is_shared = other.span == place.span;
+        if is_shared && shared.contains(&place.span) {
+            continue;
         }
+        let error = Diagnostic::error(place.span.clone(), format!("{} and {} have {what}", other.whose, place.whose))
+            .note(format!("{}: {} (line {})", other.whose, other.uri.shown(), context.lines.line(other.span.start)))
+            .note(format!("{}: {}", place.whose, place.uri.shown()));
+        found.push(if is_shared {
+            shared.push(place.span.clone());
+            error
+                .label("one for all tables")
+                .help("put the table's name into it\nlocation = \"s3://bucket/tables/{table}/\"")
+        } else {
+            error.label("each table needs a folder of its own")
+        });
     }
 }
 

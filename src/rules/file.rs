@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
-
 use super::check;
 use super::column::{self, as_name, is_name};
 use super::ddl_in;
@@ -16,6 +14,7 @@ use super::diagnostic::{Diagnostic, Lines, Severity};
 use super::format::{self, FormatOptions};
 use super::keys::{self, NAME};
 use super::location;
+use super::mend;
 use super::rule::{self, Context, Head, Level, RuleDraft, SetEntry, WhereEntry};
 use super::shape::{self, Name, Node, Scalar, Text, did_you_mean};
 use super::table::{
@@ -40,26 +39,23 @@ pub type ReadFile<'r> = &'r dyn Fn(&Path) -> Result<String>;
 /// Reads a rule file. `path` is its name for messages; `base_dir` its folder, absolute, from which relative paths are
 /// taken.
 pub fn load(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>) -> Loaded {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let lines = Lines::new(text);
-    let mut found: Vec<Diagnostic> = errors.iter().map(|error| bad_toml(text, error)).collect();
-    let broken_lines: Vec<u32> = found.iter().map(|error| lines.line(error.span.start)).collect();
+    let mended = mend::mend(text);
+    let lines = Lines::new(&mended.text);
+    let broken_lines: Vec<u32> = mended.errors.iter().map(|error| Lines::new(text).line(error.span.start)).collect();
+    let document = mend::parse(&mended.text);
+    let mut found = Vec::new();
     shape::check(&keys::FILE, document.get_ref(), &mut found);
 
     let base = base_dir.to_string_lossy().into_owned();
     let context = Context { lines: &lines, base_dir: &base, lookups: Vec::new(), is_broken: !broken_lines.is_empty() };
-    let file = Node::new(text, document.get_ref(), &keys::FILE, 0..0);
+    let file = Node::new(&mended.text, document.get_ref(), &keys::FILE, 0..0);
     let mut reader = Reader { context, read, base_dir, found };
     let rules = reader.file(&file, path);
     let mut diagnostics = reader.found;
-    if !broken_lines.is_empty() {
-        // A line that TOML could not read says nothing true about anything else.
-        let mut seen = 0;
-        diagnostics.retain(|one| {
-            seen += 1;
-            seen <= broken_lines.len() || !broken_lines.contains(&lines.line(one.span.start))
-        });
-    }
+    // A line that TOML could not read says nothing true about anything else.
+    diagnostics.retain(|one| !broken_lines.contains(&lines.line(one.span.start)));
+    diagnostics.iter_mut().for_each(|one| one.span = mended.original(one.span.clone()));
+    diagnostics.extend(mended.errors.iter().cloned());
     diagnostics.sort_by_key(|one| (one.span.start, one.span.end, one.severity));
     let mut seen: Vec<Diagnostic> = Vec::new();
     for one in diagnostics {
@@ -70,28 +66,6 @@ pub fn load(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>) -> Loa
     }
     let is_sound = seen.iter().all(|one| one.severity != Severity::Error);
     Loaded { rules: rules.filter(|_| is_sound), diagnostics: seen }
-}
-
-fn bad_toml(text: &str, error: &toml::de::Error) -> Diagnostic {
-    let span = error.span().unwrap_or(0..0);
-    let message = error.message();
-    let near_quote = text.get(span.clone()).is_some_and(|there| there.contains(['\'', '"']));
-    let shown = Diagnostic::error(span.clone(), format!("bad TOML: {message}"));
-    match message {
-        "duplicate key" => {
-            let name = text.get(span).unwrap_or_default();
-            Diagnostic { message: format!("`{name}` stands here a second time"), ..shown }
-                .help("keep one; a second rule or test has double brackets\n[[table.NAME.rule]]")
-        }
-        _ if message.starts_with("invalid literal string") || message.starts_with("invalid basic string") => {
-            shown.help("close the string; one that holds a `'` itself is written\n'''…'''")
-        }
-        _ if message.starts_with("string values must be quoted") && !near_quote => {
-            shown.help("write text in quotes: 's3://…'")
-        }
-        _ if message.contains("escape") => shown.help("write it in '…', where TOML reads no `\\` escapes"),
-        _ => shown,
-    }
 }
 
 /// A table as read, and where its parts stand.

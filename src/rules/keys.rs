@@ -74,6 +74,7 @@ impl Shape {
         let words = |words: &[&str]| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         match self {
             Shape::Text { what, .. } => (*what).to_owned(),
+            Shape::Word([one]) => format!("\"{one}\""),
             Shape::Word(of) => format!("one of {}", words(of)),
             Shape::Flag => "true or false".to_owned(),
             Shape::False => "false".to_owned(),

@@ -10,6 +10,7 @@ pub mod format;
 mod glob;
 pub mod keys;
 pub(crate) mod location;
+mod mend;
 pub mod order;
 mod rule;
 pub mod set;

@@ -618,12 +618,14 @@ fn nothing_gives(
         );
         return Some(error.label("column names are lower case").help(format!("write `{{{}}}`", column.name)));
     }
-    let captured: Vec<&str> = bound.iter().map(|bound| bound.name.as_str()).collect();
+    let captured: Vec<String> = bound.iter().map(|bound| bound.name.clone()).collect();
     let label = match captured.as_slice() {
         [] => "captures nothing".to_owned(),
         captured => format!("captures {}", captured.join(", ")),
     };
-    let near = nearest(&column.name, captured.iter().copied());
+    let near = nearest(&column.name, captured.iter().map(String::as_str));
+    // It was meant for this column, and is not blamed a second time.
+    bound.iter_mut().filter(|bound| near == Some(&bound.name)).for_each(|bound| bound.is_used = true);
     let error = Diagnostic::error(text.span.clone(), format!("no capture or `set` gives column `{}`", column.name))
         .label(label)
         .note(format!(

@@ -56,11 +56,15 @@ fn unknown_key(section: &'static Section, name: &str, span: Range<usize>) -> Dia
         return error.label(format!("belongs in `{}`, not in `{}`", home.header, section.header));
     }
     let label = did_you_mean(name, names());
-    if label.is_empty() {
-        let known: Vec<&str> = names().collect();
-        return error.help(format!("`{}` takes {}", section.header, known.join(", ")));
+    if !label.is_empty() {
+        return error.label(label);
     }
-    error.label(label)
+    let elsewhere = everywhere.into_iter().find_map(|other| {
+        let near = nearest(name, other.keys.iter().map(|key| key.name))?;
+        Some(format!("did you mean `{near}` of `{}`?", other.header))
+    });
+    let known: Vec<&str> = names().collect();
+    error.label(elsewhere.unwrap_or_default()).help(format!("{} takes {}", section.header, known.join(", ")))
 }
 
 fn check_value(
