@@ -33,14 +33,33 @@ pub(crate) struct Scratch {
     context: Vec<u32>,
     /// Instructions run so far, over all runs.
     pub steps: u64,
-    /// Where the last traced run came furthest: the position and the instructions that failed there, in order.
-    pub furthest: (usize, Vec<u32>),
+    /// Where the last traced run came furthest.
+    furthest: Option<Furthest>,
+}
+
+/// Where a match could not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Furthest {
+    /// The instruction that failed; `Match` where the text went on behind the end of the pattern.
+    pub instruction: u32,
+    /// Where the piece of the template that failed had begun.
+    pub start: usize,
+    /// How far it agreed with the text, in any case.
+    pub end: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Frame {
-    Try { at: u32, position: u32 },
-    Restore { slot: u32, position: u32 },
+    /// `since`: where the piece of the template that `at` is of began.
+    Try {
+        at: u32,
+        position: u32,
+        since: u32,
+    },
+    Restore {
+        slot: u32,
+        position: u32,
+    },
 }
 
 impl Scratch {
@@ -62,11 +81,18 @@ impl Scratch {
         self.run::<false>(code, text, start, slots, found)
     }
 
-    /// As [`Scratch::first`], and notes in `furthest` where it could not go on.
-    pub fn traced(&mut self, code: &Code, text: &[u8], start: usize, slots: &mut [u32]) -> Result<bool, TooManySteps> {
-        self.furthest.0 = start;
-        self.furthest.1.clear();
-        self.run::<true>(code, text, start, slots, |_| true)
+    /// Where [`Scratch::first`] comes furthest before it gives up; `None` if it matches. The code must know the origins
+    /// of its instructions.
+    pub fn furthest(
+        &mut self,
+        code: &Code,
+        text: &[u8],
+        start: usize,
+        slots: &mut [u32],
+    ) -> Result<Option<Furthest>, TooManySteps> {
+        self.furthest = None;
+        let found = self.run::<true>(code, text, start, slots, |_| true)?;
+        Ok(self.furthest.take().filter(|_| !found))
     }
 
     fn run<const TRACE: bool>(
@@ -80,19 +106,22 @@ impl Scratch {
         self.prepare(code, text.len());
         let limit = self.steps + STEP_LIMIT;
         let mut ended = false;
-        self.stack.push(Frame::Try { at: code.entry, position: start as u32 });
+        self.stack.push(Frame::Try { at: code.entry, position: start as u32, since: start as u32 });
         while let Some(frame) = self.stack.pop() {
-            let (mut at, mut position) = match frame {
+            let (mut at, mut position, mut since) = match frame {
                 Frame::Restore { slot, position } => {
                     slots[slot as usize] = position;
                     continue;
                 }
-                Frame::Try { at, position } => (at, position as usize),
+                Frame::Try { at, position, since } => (at, position as usize, since),
             };
             if !code.tracked.is_empty() && self.steps > limit {
                 return Err(TooManySteps);
             }
-            while let Some((next, advanced)) = self.step(code, text, at, position, slots) {
+            while let Some((next, advanced)) = self.step::<TRACE>(code, text, at, position, since, slots) {
+                if TRACE && code.origins[next as usize] != code.origins[at as usize] {
+                    since = advanced as u32;
+                }
                 (at, position) = (next, advanced);
             }
             if matches!(code.instructions[at as usize], Instruction::Match) && position == text.len() {
@@ -106,7 +135,7 @@ impl Scratch {
                     return Ok(false);
                 }
             } else if TRACE {
-                self.note(position, at);
+                self.note(code, text, at, position, since as usize);
             }
         }
         Ok(false)
@@ -114,7 +143,15 @@ impl Scratch {
 
     /// Runs one instruction: where to go on, or `None` where this way ends (also at `Match`).
     #[inline]
-    fn step(&mut self, code: &Code, text: &[u8], at: u32, position: usize, slots: &mut [u32]) -> Option<(u32, usize)> {
+    fn step<const TRACE: bool>(
+        &mut self,
+        code: &Code,
+        text: &[u8],
+        at: u32,
+        position: usize,
+        since: u32,
+        slots: &mut [u32],
+    ) -> Option<(u32, usize)> {
         self.steps += 1;
         match code.instructions[at as usize] {
             Instruction::Text { start, end, next } => {
@@ -134,7 +171,9 @@ impl Scratch {
                 if !self.is_new(code, text.len(), number, position, slots) {
                     return None;
                 }
-                self.stack.push(Frame::Try { at: second, position: position as u32 });
+                let same = !TRACE || code.origins[second as usize] == code.origins[at as usize];
+                let since = if same { since } else { position as u32 };
+                self.stack.push(Frame::Try { at: second, position: position as u32, since });
                 Some((first, position))
             }
             Instruction::Save { slot, next } => {
@@ -205,15 +244,24 @@ impl Scratch {
         number
     }
 
-    fn note(&mut self, position: usize, at: u32) {
-        if position > self.furthest.0 {
-            self.furthest.1.clear();
-        }
-        if position >= self.furthest.0 {
-            self.furthest.0 = position;
-            if !self.furthest.1.contains(&at) {
-                self.furthest.1.push(at);
+    /// Keeps the failure that says most: in the piece that comes last, the one that agreed longest.
+    fn note(&mut self, code: &Code, text: &[u8], at: u32, position: usize, since: usize) {
+        let agreed = match code.instructions[at as usize] {
+            Instruction::Text { start, end, .. } => {
+                let wanted = &code.text[start as usize..end as usize];
+                let same = wanted.iter().zip(&text[position..]).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+                position + same
             }
+            _ => position,
+        };
+        let found = Furthest { instruction: at, start: since, end: agreed };
+        let rank = |found: &Furthest| {
+            let piece = code.origins[found.instruction as usize].as_ref().map_or(usize::MAX, |span| span.start);
+            let start = if piece == usize::MAX { found.start } else { usize::MAX - found.start };
+            (piece, found.end - found.start, start)
+        };
+        if self.furthest.as_ref().is_none_or(|known| rank(&found) > rank(known)) {
+            self.furthest = Some(found);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::select::{Arena, Contest, Group, Waiting};
 use super::values::{Captured, Lacking, Match, NoValue, Read, write_text};
 use super::{PartitionId, Sink, Taken, Why};
 use crate::error::{Error, ErrorKind, Result};
-use crate::rules::table::{Claim, Exclude, ExcludeOver, Pick, PickOne, Rule, Skip, Table, ValueSource};
+use crate::rules::table::{Claim, Pick, PickOne, Rule, Skip, Table, ValueSource};
 use crate::value::PartitionValue;
 
 /// Maps pages by a [`Program`].
@@ -38,7 +38,6 @@ struct Work {
     bucket: String,
     /// The bucket, a slash, the key.
     text: String,
-    uri: String,
     slots: Vec<u32>,
     read: Read,
     expression: String,
@@ -217,10 +216,10 @@ impl<'p> Mapper<'p> {
         if !self.work.read(&compiled.compiled, object) {
             return Ok(Verdict::Passes(Why::BadDate));
         }
-        if table.exclude.iter().any(|exclude| self.work.excludes(exclude, object)) {
+        if table.exclude.iter().any(|exclude| exclude.excludes(object)) {
             return Ok(Verdict::Leaves(Why::Excluded));
         }
-        if rule.exclude.iter().any(|exclude| self.work.excludes(exclude, object)) {
+        if rule.exclude.iter().any(|exclude| exclude.excludes(object)) {
             return Ok(Verdict::Passes(Why::Excluded));
         }
         let Work { bucket, slots, read, bytes, expression, .. } = &mut self.work;
@@ -255,7 +254,7 @@ impl<'p> Mapper<'p> {
 }
 
 impl<'a> Match<'a> {
-    fn new(
+    pub(super) fn new(
         compiled: &'a Compiled,
         bucket: &'a str,
         slots: &'a [u32],
@@ -300,20 +299,6 @@ impl Work {
     fn read(&mut self, compiled: &Compiled, object: &Object<'_>) -> bool {
         let captured = Captured { bucket: &self.bucket, key: object.key, slots: &self.slots };
         self.read.captures(&compiled.pattern, &compiled.names, &captured, object.size)
-    }
-
-    fn excludes(&mut self, exclude: &Exclude, object: &Object<'_>) -> bool {
-        match exclude.over {
-            ExcludeOver::BaseName => exclude.glob.is_match(object.base_name()),
-            ExcludeOver::Key => exclude.glob.is_match(object.key),
-            ExcludeOver::Uri => {
-                self.uri.clear();
-                for part in [object.bucket.scheme.name(), "://", &self.text] {
-                    self.uri.push_str(part);
-                }
-                exclude.glob.is_match(&self.uri)
-            }
-        }
     }
 }
 
@@ -402,7 +387,7 @@ fn add_step(
 }
 
 /// Why the table does not look at the object at all.
-fn skipped(skip: &Skip, object: &Object<'_>) -> Option<Why> {
+pub(super) fn skipped(skip: &Skip, object: &Object<'_>) -> Option<Why> {
     let base = object.base_name();
     let archived = |class: &str| matches!(class, "GLACIER" | "DEEP_ARCHIVE");
     if skip.markers && object.key.ends_with('/') {
@@ -443,9 +428,7 @@ fn verdict(no_value: NoValue, table: &Table, rule: usize, object: &Object<'_>) -
     let attribute = match no_value {
         NoValue::Bad => return Ok(Verdict::Passes(Why::BadValue)),
         NoValue::NoLookup => return Ok(Verdict::Passes(Why::NoLookup)),
-        NoValue::Lacks(Lacking::Size) => "size",
-        NoValue::Lacks(Lacking::Modified) => "modified",
-        NoValue::Lacks(Lacking::StorageClass) => "storage_class",
+        NoValue::Lacks(lacking) => lacking.name(),
     };
     Err(Error::new(
         ErrorKind::Usage,
@@ -457,12 +440,12 @@ fn verdict(no_value: NoValue, table: &Table, rule: usize, object: &Object<'_>) -
     )))
 }
 
-fn too_many_steps(what: &str, object: &Object<'_>) -> Error {
+pub(super) fn too_many_steps(what: &str, object: &Object<'_>) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{what} repeats captures in too many ways to be decided"))
         .note(format!("met at {}", object.uri().shown()))
         .help("give the captures that stand twice a narrower type, such as `:int(4)` or `:in(…)`")
 }
 
-fn place(table: &Table, rule: usize) -> String {
+pub(super) fn place(table: &Table, rule: usize) -> String {
     format!("table `{}`, rule {} (line {})", table.name, table.rules[rule].number, table.rules[rule].line)
 }

@@ -4,9 +4,12 @@
 //! `select` is what must wait for the whole listing (`pick`, `done`); [`group`] gathers the lines of each partition;
 //! [`shapes`] counts what no rule took; [`tests`] runs the rule file's own tests.
 //!
+//! [`explain`] says of one URI why.
+//!
 //! Inside, a rule's `match` becomes a `pattern`, compiled to `code`, which `backtrack` runs; `values` makes partition
 //! values of what was captured.
 
+pub mod explain;
 pub mod group;
 pub mod mapper;
 pub mod page;

@@ -1,9 +1,10 @@
 //! All rules of all tables, compiled once. Shared by every mapper; nothing in it changes while keys are mapped.
 
 use super::code::Code;
+use super::page::Object;
 use super::pattern::{Pattern, RulePattern, plain};
 use super::values::{Name, names};
-use crate::rules::table::{LineKind, Matcher, Rule, Rules, Table};
+use crate::rules::table::{Exclude, ExcludeOver, LineKind, Matcher, Rule, Rules, Table};
 use crate::rules::template::{Template, merge_prefixes};
 use crate::uri::{Bucket, Scheme, Uri};
 use crate::value::PartitionType;
@@ -50,6 +51,8 @@ pub(crate) struct MarkerProgram {
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub scheme: Scheme,
+    /// What every URI that matches begins with one of.
+    pub openings: Vec<Uri>,
     pub pattern: RulePattern,
     pub names: Vec<Name>,
     /// What every match text begins with, bucket and all.
@@ -169,26 +172,42 @@ fn compile(rule: &Rule, markers: &mut Vec<MarkerProgram>) -> RuleProgram {
     });
     RuleProgram {
         line_end: if rule.line_kind == LineKind::Prefix { pattern.below } else { None },
-        compiled: Compiled::new(scheme, pattern),
+        compiled: Compiled::new(openings(rule), scheme, pattern),
         marker,
     }
 }
 
 /// Markers count case whatever the rule says.
 fn compile_marker(done: &Template) -> MarkerProgram {
-    let compiled = Compiled::new(done.scheme, RulePattern::of_template(done, false));
+    let compiled = Compiled::new(done.literal_prefixes(false), done.scheme, RulePattern::of_template(done, false));
     let kept = compiled.names.iter().map(|name| name.name.clone()).filter(|name| name != "_");
     MarkerProgram { binds: kept.collect(), compiled }
 }
 
 impl Compiled {
-    fn new(scheme: Scheme, pattern: RulePattern) -> Compiled {
+    /// Whether a match can lie in this bucket.
+    pub fn is_of(&self, bucket: &Bucket) -> bool {
+        self.openings.iter().any(|opening| opening.bucket == *bucket)
+    }
+
+    fn new(openings: Vec<Uri>, scheme: Scheme, pattern: RulePattern) -> Compiled {
         Compiled {
             scheme,
+            openings,
             names: names(&pattern),
             prefix: literal_prefix(&pattern.parts),
             code: Code::new(&plain(&pattern.parts), &[]),
             pattern,
+        }
+    }
+}
+
+impl Exclude {
+    pub(crate) fn excludes(&self, object: &Object<'_>) -> bool {
+        match self.over {
+            ExcludeOver::BaseName => self.glob.is_match(object.base_name()),
+            ExcludeOver::Key => self.glob.is_match(object.key),
+            ExcludeOver::Uri => self.glob.is_match(&(object.bucket.uri_prefix() + object.key)),
         }
     }
 }

@@ -139,6 +139,17 @@ impl Read {
     }
 }
 
+impl Lacking {
+    /// As rule files and listings call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lacking::Size => "size",
+            Lacking::Modified => "modified",
+            Lacking::StorageClass => "storage_class",
+        }
+    }
+}
+
 /// Puts the dates of a match together into `dates`.
 fn read_dates(
     pattern: &RulePattern,
