@@ -8,7 +8,7 @@ pub mod partitions;
 pub mod projection;
 pub mod quote;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use std::fmt;
 

@@ -776,6 +776,9 @@ fn location_traps(table: &Table) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ddl::sample::table;
+    use crate::rules::table::UserDdl;
+    use crate::uri::Uri;
 
     #[test]
     fn traps_on_lines_come_first() {
@@ -806,5 +809,20 @@ mod tests {
         );
         assert_eq!(named(HIDDEN_NAME | PREFIX_LINE | BUCKET_ROOT), ["hidden-name", "prefix-line", "bucket-root"]);
         assert_eq!(named(EXTENSION_CASE | LOCAL_TARGET), ["extension-case", "local-target"]);
+    }
+    #[test]
+    fn what_a_table_was_made_from_shows() {
+        let names = |table: &Table| Traps::for_table(table).on_table().iter().map(|one| one.trap).collect::<Vec<_>>();
+        let mut table = table(&[]);
+        assert_eq!(names(&table), Vec::<&str>::new());
+        for odd in ["s3://b/a//t/", "s3://b/../t/", "s3://b//t/", &format!("s3://b/{}/", "x".repeat(2_056))] {
+            table.location = Some(Uri::parse(odd).unwrap());
+            assert_eq!(names(&table), ["location-form"], "{odd}");
+        }
+        table.location = Some(Uri::parse("s3://b/").unwrap());
+        let text = "CREATE EXTERNAL TABLE t (id bigint) STORED AS INPUTFORMAT 'com.x.In' OUTPUTFORMAT 'com.x.Out'";
+        table.ddl = Some(UserDdl { path: "t.sql".into(), text: text.to_owned() });
+        assert_eq!(names(&table), ["input-format-lost"]);
+        assert_eq!(Traps::for_table(&table).on_table()[0].detail, "its `ddl` says com.x.In");
     }
 }

@@ -63,7 +63,7 @@ pub fn format(name: Option<&str>, options: &FormatOptions) -> Result<Format, For
     let kind = match name {
         Some(name) => kind_of_name(name)?,
         None => kind_of_serde(options.serde.as_deref().ok_or_else(|| {
-            wrong(None, "a format has a `name` or a `serde`").help(r#"format = { name = "csv", header_lines = 1 }"#)
+            wrong(None, "a format has a `type` or a `serde`").help(r#"format = { type = "csv", header_lines = 1 }"#)
         })?),
     };
     if name.is_some() {
@@ -156,8 +156,8 @@ fn refuse_foreign_options(kind: FormatKind, options: &FormatOptions) -> Result<(
         if is_given && !kinds.contains(&kind) {
             let error = wrong(Some(option), format!("{} has no `{option}`", name_of(kind)));
             return Err(match (option, kind) {
-                ("quote", Csv | Tsv) => error.help(r#"quoted fields are read by format = { name = "opencsv" }"#),
-                ("delimiter", Tsv) => error.help(r#"format = { name = "csv", delimiter = "…" }"#),
+                ("quote", Csv | Tsv) => error.help(r#"quoted fields are read by format = { type = "opencsv" }"#),
+                ("delimiter", Tsv) => error.help(r#"format = { type = "csv", delimiter = "…" }"#),
                 _ => error,
             });
         }
@@ -165,7 +165,7 @@ fn refuse_foreign_options(kind: FormatKind, options: &FormatOptions) -> Result<(
     match options.serde.as_deref() {
         Some("openx" | "hcatalog") if kind != Json => {
             Err(wrong(Some("serde"), "`openx` and `hcatalog` read JSON")
-                .help(r#"format = { name = "json", serde = "…" }"#))
+                .help(r#"format = { type = "json", serde = "…" }"#))
         }
         _ => Ok(()),
     }

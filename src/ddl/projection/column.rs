@@ -3,6 +3,7 @@
 use super::dates::{DatePattern, Moment, Unit};
 use super::{MAX_ENUM_VALUES, Settings, Values};
 use crate::error::{Error, ErrorKind, Result};
+use crate::rules::ddl_in;
 use crate::rules::set::{Expression, ExpressionPart, Filter, HoleSource};
 use crate::rules::table::{Column, Engine, Matcher, Rule, Table, ValueSource};
 use crate::rules::template::{CaptureKind, Piece, PieceKind};
@@ -301,10 +302,14 @@ impl<'a> ColumnValues<'a> {
         }
     }
 
-    /// `projection.COLUMN.setting` as the user states it.
+    /// `projection.COLUMN.setting` as the rule file states it. What the user's own DDL says of the kind belongs to the
+    /// table's old places.
     fn stated(&self, setting: &str) -> Option<String> {
         let key = format!("projection.{}.{setting}", self.column().name);
-        self.table.properties.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
+        let (_, value) = self.table.properties.iter().find(|(name, _)| *name == key)?;
+        let old = self.table.ddl.as_ref().and_then(|ddl| ddl_in::read(&ddl.text).ok());
+        let is_old = old.is_some_and(|old| old.properties.iter().any(|(name, old)| *name == key && old == value));
+        (!is_old).then(|| value.clone())
     }
 
     fn stated_settings(&self, stated: &str) -> Result<Settings> {
@@ -333,15 +338,21 @@ impl<'a> ColumnValues<'a> {
             return outside(value, "values");
         }
         let stated_range = self.stated("range");
-        let Some((from, to)) = stated_range.as_deref().and_then(|range| range.split_once(',')) else { return Ok(()) };
-        let (from, to) = (from.trim(), to.trim());
-        if let (Some("integer"), Some(integers)) = (setting("type"), &self.integers) {
+        let bounds = stated_range.as_deref().and_then(|range| range.split_once(','));
+        if let (Some("integer"), Some(integers), Some((from, to))) = (setting("type"), &self.integers, bounds) {
             for (bound, value, is_below) in [(from, integers.min, true), (to, integers.max, false)] {
-                if bound.parse::<i64>().is_ok_and(|bound| if is_below { value < bound } else { value > bound }) {
+                if bound.trim().parse::<i64>().is_ok_and(|bound| if is_below { value < bound } else { value > bound }) {
                     return outside(&value.to_string(), "range");
                 }
             }
         }
+        if let (Some(stated), Some("date"), true) = (self.stated("format"), setting("type"), self.seen)
+            && self.dates.iter().all(|dates| dates.pattern.java() != stated)
+        {
+            let message = format!("the published values are not written as the stated format `{}`", Shown(&stated));
+            return Err(Error::new(ErrorKind::Rules, self.message(&message)));
+        }
+        let Some((from, to)) = bounds.map(|(from, to)| (from.trim(), to.trim())) else { return Ok(()) };
         if setting("type") == Some("date")
             && let Some(format) = setting("format")
             && let Some(dates) = self.dates.iter().find(|dates| dates.pattern.java() == format)
