@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use crate::value::days_in_month;
 
-/// A date form: fields and texts, in the order written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A date form: fields and texts, in the order written. Forms that read the same are equal.
+#[derive(Clone, Debug, Eq)]
 pub struct DateForm {
+    /// As the user wrote it.
     pub source: String,
     /// Neighbouring texts are one part.
     pub parts: Vec<DatePart>,
@@ -86,6 +87,12 @@ pub struct PartialDate {
     pub hour: Option<u8>,
     pub minute: Option<u8>,
     pub second: Option<u8>,
+}
+
+impl PartialEq for DateForm {
+    fn eq(&self, other: &DateForm) -> bool {
+        self.parts == other.parts
+    }
 }
 
 impl DateForm {
@@ -859,5 +866,236 @@ impl Moment {
         // Year 0 may begin in the last week of the year before; no form writes a minus.
         let number = u32::try_from(number).unwrap_or(0);
         write_padded(text, number, field.digits().map_or(0, |(fewest, _)| fewest.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(source: &str) -> DateForm {
+        DateForm::parse(source).unwrap_or_else(|error| panic!("{source}: {error:?}"))
+    }
+
+    /// Reads a text by a form, field by field, the first reading that lets the rest be read.
+    fn read(source: &str, text: &str) -> Option<PartialDate> {
+        fn step(parts: &[DatePart], text: &[u8], pieces: DatePieces) -> Option<DatePieces> {
+            match parts {
+                [] => text.is_empty().then_some(pieces),
+                [DatePart::Text(literal), rest @ ..] => step(rest, text.strip_prefix(literal.as_bytes())?, pieces),
+                [DatePart::Field(field), rest @ ..] => field.readings(text).into_iter().flatten().find_map(|reading| {
+                    let mut pieces = pieces;
+                    pieces.add(*field, reading.value);
+                    step(rest, &text[usize::from(reading.len)..], pieces)
+                }),
+            }
+        }
+        step(&form(source).parts, text.as_bytes(), DatePieces::default())?.finish()
+    }
+
+    #[test]
+    fn a_run_of_letters_is_fields_or_else_text() {
+        let cuts = [
+            ("year=yyyy/month=M/day=d", "year= <yyyy> /month= <M> /day= <d>"),
+            ("yyyyMMddTHHmmssZ", "<yyyy> <MM> <dd> T <HH> <mm> <ss> Z"),
+            (r"y=yyyy/\m=MM/\d=dd", "y= <yyyy> /m= <MM> /d= <dd>"),
+            ("ddMMMMyyyy", "<dd> <MMMM> <yyyy>"),
+            ("yyyyQq", "<yyyy> Q <q>"),
+            ("YYYY-Www", "<YYYY> -W <ww>"),
+            ("yyyyyy", "<yyyy> <yy>"),
+            ("HHmmssSSS", "<HH> <mm> <ss> <SSS>"),
+            ("DDD_DD", "<DDD> _DD"),
+            ("yyyyx-dd", "yyyyx- <dd>"),
+            ("yyyy年MM月", "<yyyy> 年 <MM> 月"),
+            ("dt=dd", "dt= <dd>"),
+            (r"\yyyyy", "y <yyyy>"),
+        ];
+        for (source, expected) in cuts {
+            let parts: Vec<String> = form(source)
+                .parts
+                .iter()
+                .map(|part| match part {
+                    DatePart::Field(field) => format!("<{}>", field.letters()),
+                    DatePart::Text(text) => text.clone(),
+                })
+                .collect();
+            assert_eq!(parts.join(" "), expected);
+            assert_eq!(form(&form(source).to_string()).parts, form(source).parts, "{source}");
+        }
+    }
+
+    #[test]
+    fn bad_forms_are_told_with_their_place() {
+        for (source, span) in [("yyyyM", 0..5), ("dH", 0..2), ("x", 0..1), ("", 0..0), ("dd\\", 2..3)] {
+            let errors = DateForm::parse(source).unwrap_err();
+            assert_eq!((errors.len(), errors[0].span.clone()), (1, span), "{source}");
+        }
+        assert_eq!(DateForm::parse("yyyyMd_Hm").unwrap_err().len(), 3);
+    }
+
+    #[test]
+    fn pieces_become_a_date_and_its_value() {
+        let values = [
+            ("yyyy-MM-dd", "2024-01-05", "2024-01-05"),
+            ("yyyy-MM-dd-H", "2024-01-05-7", "2024-01-05 07"),
+            ("yyyyMMddHHmmssSSS", "20240105130723999", "2024-01-05 13:07:23"),
+            ("yyyyMM", "202401", "2024-01"),
+            ("YYYY-Www", "2024-W07", "2024-W07"),
+            ("YYYYww yyyy", "202453 2024", ""),
+            ("YYYYww", "202053", "2020-W53"),
+            ("YYYYww", "202153", ""),
+            ("yyyyQq", "2023Q4", "2023-Q4"),
+            ("q", "4", "Q4"),
+            ("M", "1", "01"),
+            ("dd", "09", "09"),
+            ("MM-dd", "02-29", "02-29"),
+            ("MM-dd", "02-30", ""),
+            ("HH", "07", "07"),
+            ("H:m", "7:5", "07:05"),
+            ("mm", "05", "05"),
+            ("dd HH", "05 07", "05 07"),
+            ("yyyyDDD", "2024060", "2024-02-29"),
+            ("yyyyDDD", "2023366", ""),
+            ("yyyyDDD-MM", "2024060-03", ""),
+            ("yyyyMMdd", "20230229", ""),
+            ("yyyyMMdd", "19000229", ""),
+            ("yyyyMMdd", "20000229", "2000-02-29"),
+            ("yyyy-q-MM", "2024-1-04", ""),
+            ("yyyy-q-MM", "2024-2-04", "2024-04"),
+            ("ddMMMyy", "10JAN16", "2016-01-10"),
+            ("ddMMMMyyyy", "01sePTember2016", "2016-09-01"),
+            ("yyyy/yy", "2016/16", "2016"),
+            ("yyyy/yy", "1916/16", ""),
+            ("yyyyMMdd YYYYww", "20241230 202501", "2024-12-30"),
+            ("yyyyMMdd YYYYww", "20241229 202501", ""),
+            ("yyyy YYYYww", "2024 202501", "2025-W01"),
+            ("yyyy YYYYww", "2023 202501", ""),
+            ("yyyy/M/d", "2019/4/15", "2019-04-15"),
+            ("yyyy/M/d", "2019/04/5", "2019-04-05"),
+        ];
+        for (source, text, value) in values {
+            assert_eq!(read(source, text).map_or(String::new(), |date| date.value()), value, "{source} {text}");
+        }
+    }
+
+    #[test]
+    fn two_digits_are_read_before_one() {
+        let reading = |field: Field, text: &str| {
+            field.readings(text.as_bytes()).map(|reading| reading.map(|reading| (reading.len, reading.value)))
+        };
+        assert_eq!(reading(Field::MonthShort, "12"), [Some((2, 12)), Some((1, 1))]);
+        assert_eq!(reading(Field::MonthShort, "13"), [Some((1, 1)), None]);
+        assert_eq!(reading(Field::MonthShort, "0"), [None, None]);
+        assert_eq!(reading(Field::MonthShort, "05"), [Some((2, 5)), None]);
+        assert_eq!(reading(Field::HourShort, "24"), [Some((1, 2)), None]);
+        assert_eq!(reading(Field::Year2, "16"), [Some((2, 2016)), None]);
+        assert_eq!(reading(Field::MonthAbbreviated, "ſEP5"), [Some((4, 9)), None]);
+    }
+
+    #[test]
+    fn readings_and_expressions_agree() {
+        let texts = (0..=9999).flat_map(|n| [format!("{n}"), format!("{n:02}"), format!("{n:03}"), format!("{n:04}")]);
+        let names = MONTHS.iter().flat_map(|name| [name.to_string(), name.to_uppercase(), name[..3].to_lowercase()]);
+        let texts: Vec<String> = texts.chain(names).chain(["ſep".into(), "Jänner".into(), "".into()]).collect();
+        for field in Field::ALL {
+            let expression = regex::Regex::new(&format!("^(?:{})", field.expression())).unwrap();
+            for text in &texts {
+                let expected = expression.find(text).map(|found| found.len());
+                let read = field.readings(text.as_bytes())[0].map(|reading| usize::from(reading.len));
+                assert_eq!(read, expected, "{field:?} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn gaps_are_found_over_all_pieces() {
+        let gap = |forms: &[&str]| {
+            let forms: Vec<DateForm> = forms.iter().map(|source| form(source)).collect();
+            check_pieces(&forms.iter().collect::<Vec<_>>()).is_err()
+        };
+        for forms in [
+            &["yyyy-dd"][..],
+            &["DDD"],
+            &["ww"],
+            &["YYYY"],
+            &["yyyy HH"],
+            &["HH ss"],
+            &["MM HH"],
+            &["yyyy q dd"],
+            &["YYYYww HH"],
+            &["yyyy", "dd"],
+        ] {
+            assert!(gap(forms), "{forms:?}");
+        }
+        for forms in [
+            &["yyyy/yyyy-MM"][..],
+            &["MM-dd"],
+            &["HH"],
+            &["mm:ss"],
+            &["q"],
+            &["yyyyQq"],
+            &["YYYY-Www"],
+            &["yyyyDDD HH"],
+            &["yyyy", "dd", "MM"],
+            &["q MM"],
+            &["HHmmssSSS"],
+        ] {
+            assert!(!gap(forms), "{forms:?}");
+        }
+    }
+
+    #[test]
+    fn formats_take_first_values() {
+        let formats = [
+            ("yyyy", "2024", "yyyy-MM-dd HH:mm:ss.SSS", "2024-01-01 00:00:00.000"),
+            ("yyyyQq", "2023Q4", "yyyyMMdd q", "20231001 4"),
+            ("YYYYww", "202501", "yyyy-MM-dd YYYY-Www", "2024-12-30 2025-W01"),
+            ("YYYYww", "202507", "DDD", "041"),
+            ("yyyyMMdd", "20241230", "YYYYww DDD q yy", "202501 365 4 24"),
+            ("yyyyMMdd", "20240105", "M/d MMM MMMM", "1/5 Jan January"),
+            ("MM", "05", "MMMM d q", "May 1 2"),
+            ("HH", "07", "H:mm", "7:00"),
+            ("q", "2", "MM", "04"),
+        ];
+        for (source, text, output, expected) in formats {
+            let units = Units::of(&form(source));
+            assert_eq!(units.missing_for(&form(output)), None, "{source} {output}");
+            assert_eq!(read(source, text).unwrap().format(&form(output)), expected);
+        }
+        for (source, output) in
+            [("MM", "yyyy"), ("MM", "DDD"), ("HH", "dd"), ("q", "yy"), ("dd", "MM"), ("MM-dd", "ww"), ("mm", "HH")]
+        {
+            assert!(Units::of(&form(source)).missing_for(&form(output)).is_some(), "{source} {output}");
+        }
+    }
+
+    #[test]
+    fn days_agree_with_the_calendar_of_jiff() {
+        let first = jiff::civil::date(0, 1, 1);
+        let epoch = jiff::civil::date(1970, 1, 1);
+        let offset = i64::from(epoch.since((jiff::Unit::Day, first)).unwrap().get_days());
+        let mut day = first;
+        for days in -offset..2_932_897 {
+            let expected = (i64::from(day.year()), day.month() as u8, day.day() as u8);
+            assert_eq!(civil(days), expected);
+            assert_eq!(days_since_1970(expected.0, expected.1, expected.2), days);
+            let week = day.iso_week_date();
+            assert_eq!(iso_week(days), (week.year().into(), week.week().into()));
+            if days < 2_932_896 {
+                day = day.tomorrow().unwrap();
+            }
+        }
+        assert_eq!(day, jiff::civil::date(9999, 12, 31));
+    }
+
+    #[test]
+    fn epochs_are_utc_to_the_second() {
+        assert_eq!(PartialDate::from_epoch(1_704_412_800).unwrap().value(), "2024-01-05 00:00:00");
+        assert_eq!(PartialDate::from_epoch(-1).unwrap().value(), "1969-12-31 23:59:59");
+        assert_eq!(PartialDate::from_epoch(i64::MAX), None);
+        let mut pieces = DatePieces::default();
+        pieces.add_epoch(1_704_412_800);
+        pieces.add(Field::Day, 6);
+        assert_eq!(pieces.finish(), None);
     }
 }

@@ -303,7 +303,7 @@ fn format_error(hole: &Hole, form: &DateForm, units: &[Units]) -> Option<Express
     };
     if units.is_empty() {
         let message = format!("`format` of `{name}`, which is no date here");
-        let help = format!("capture it as one: `{{{name}:date({form})}}`");
+        let help = format!("capture it as one: `{{{name}:date({})}}`", form.source);
         return Some(ExpressionError { span, message, help: Some(help) });
     }
     let missing = units.iter().find_map(|units| units.missing_for(form))?;

@@ -208,7 +208,13 @@ pub(super) fn check_re(expression: &str) -> Vec<TemplateError> {
     let parsed = ast::parse::Parser::new().parse(expression);
     let tree = match parsed {
         Ok(tree) => tree,
-        Err(error) => return vec![broken_re(error.kind(), span_of(error.span()))],
+        Err(error) => {
+            // Where something is missing the span is empty: the character there is shown.
+            let mut span = span_of(error.span());
+            let width = expression[span.start..].chars().next().map_or(0, char::len_utf8);
+            span.end = span.end.max(span.start + width);
+            return vec![broken_re(error.kind(), span)];
+        }
     };
     let finder = Finder { errors: Vec::new() };
     let Ok(errors) = ast::visit(&tree, finder);

@@ -373,7 +373,14 @@ impl BucketCheck<'_> {
         let is_empty = firsts(pieces, &mut begins);
         if is_empty || begins.contains(&Next::Slash) {
             self.errors.push(error(whole, "the bucket is missing", "", "write 's3://bucket/key'"));
-        } else if self.sequence(pieces, true) {
+            return;
+        }
+        let before = self.errors.len();
+        let still_in_bucket = self.sequence(pieces, true);
+        if self.errors.len() > before {
+            return;
+        }
+        if still_in_bucket {
             let help = format!("write '{}/' for everything in it", self.source);
             self.errors.push(error(whole, "this names a bucket and no object", "", help));
         } else if bucket_count(pieces) > MAX_BUCKETS {
