@@ -159,3 +159,199 @@ struct Settings {
 
 /// A set of texts in order, for an enum.
 type Values = BTreeSet<String>;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ddl::sample::table;
+    use crate::rules::file::load;
+    use crate::rules::table::Engine;
+
+    const TODAY: &str = "2024-03-10";
+
+    /// Properties of the projection of `partitions`, but for `projection.enabled`, the template and the column's prefix.
+    fn settings(table: &Table, partitions: &[&[&str]]) -> Result<Vec<(String, String)>> {
+        let made = projected(table, partitions)?;
+        let column = |key: &str| key.strip_prefix("projection.").map(str::to_owned);
+        let rest = made.properties.into_iter().filter(|(key, _)| key != "projection.enabled");
+        Ok(rest.filter_map(|(key, value)| Some((column(&key)?, value))).collect())
+    }
+
+    fn projected(table: &Table, partitions: &[&[&str]]) -> Result<Projection> {
+        let location = table.location.clone().unwrap();
+        let mut builder = ProjectionBuilder::new(table, &location, TODAY)?;
+        for texts in partitions {
+            let values = texts.iter().zip(&table.partitioned_by);
+            let values = values.map(|(text, column)| column.partition_type().value(text).expect("a good value"));
+            builder.add(&values.collect::<Vec<_>>())?;
+        }
+        builder.finish()
+    }
+
+    fn one(ddl_type: &str, values: &[&str]) -> String {
+        let values: Vec<[&str; 1]> = values.iter().map(|value| [*value]).collect();
+        let values: Vec<&[&str]> = values.iter().map(|value| value.as_slice()).collect();
+        match settings(&table(&[("p", ddl_type)]), &values) {
+            Ok(settings) => {
+                let parts = settings.iter().map(|(key, value)| format!("{}={value}", key.strip_prefix("p.").unwrap()));
+                parts.collect::<Vec<_>>().join(" ")
+            }
+            Err(error) => error.message().to_owned(),
+        }
+    }
+
+    /// The table of a rule file: partition columns and rules as TOML.
+    fn ruled(partitioned_by: &str, rules: &str) -> Table {
+        let text = format!(
+            "[table.t]\nlocation = 's3://tables/t/'\ncolumns = [\"id bigint\"]\nformat = \"csv\"\n\
+             partitioned_by = {partitioned_by}\npartitions = \"projection\"\n{rules}"
+        );
+        let loaded = load(&text, Path::new("r.toml"), Path::new("/"), &|_| unreachable!());
+        loaded.rules.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)).tables.remove(0)
+    }
+
+    #[test]
+    fn each_type_gets_its_settings() {
+        assert_eq!(one("string", &["emea", "amer", "apac"]), "type=enum values=amer,apac,emea");
+        assert_eq!(one("int", &["3", "7"]), "type=integer range=3,7");
+        assert_eq!(one("bigint", &["-5", "5", "6"]), "type=integer range=-5,6");
+        assert_eq!(one("int", &["2000", "2010", "2030"]), "type=integer range=2000,2030 interval=10");
+        assert_eq!(
+            one("date", &["2024-01-05", "2024-01-03"]),
+            "type=date format=yyyy-MM-dd range=2024-01-03,NOW interval=1 interval.unit=DAYS"
+        );
+        assert_eq!(
+            one("date", &["2024-01-05", "2024-03-11"]),
+            "type=date format=yyyy-MM-dd range=2024-01-05,2024-03-11 interval=1 interval.unit=DAYS"
+        );
+    }
+
+    #[test]
+    fn strings_are_dates_and_integers_where_all_of_them_are() {
+        let date = |format: &str, from: &str, unit: &str| {
+            format!("type=date format={format} range={from},NOW interval=1 interval.unit={unit}")
+        };
+        assert_eq!(one("string", &["2024-01-05", "2024-02-01"]), date("yyyy-MM-dd", "2024-01-05", "DAYS"));
+        assert_eq!(one("string", &["20240105"]), date("yyyyMMdd", "20240105", "DAYS"));
+        assert_eq!(one("string", &["2024-01", "2023-12"]), date("yyyy-MM", "2023-12", "MONTHS"));
+        assert_eq!(one("string", &["2024-01-05 13"]), date("yyyy-MM-dd HH", "2024-01-05 13", "HOURS"));
+        assert_eq!(one("string", &["2024-01-05", "2023-02-30"]), "type=enum values=2023-02-30,2024-01-05");
+        assert_eq!(one("string", &["01", "02", "03"]), "type=integer range=1,3 digits=2");
+        assert_eq!(one("string", &["9", "10", "11"]), "type=integer range=9,11");
+        assert_eq!(one("string", &["1", "02"]), "type=enum values=02,1");
+        assert_eq!(
+            one("string", &["111111111111", "999999999999", "5"]),
+            "type=enum values=111111111111,5,999999999999"
+        );
+        assert_eq!(one("string", &["a,b", "c"]), "type=injected");
+    }
+
+    #[test]
+    fn what_projection_could_not_find_again_is_refused() {
+        for value in ["a:b", "a/b", "a%b", "a=b"] {
+            assert!(one("string", &[value]).contains("not escaped alike"), "{value}");
+        }
+        assert!(one("string", &["a", ""]).contains("has NULL in `p`"));
+        assert!(one("boolean", &["true"]).contains("strings, integers and dates"));
+        assert!(one("int", &[]).contains("nothing is published yet"));
+        assert!(projected(&table(&[]), &[]).unwrap_err().message().contains("no partition columns"));
+        let many: Vec<String> = (0..=MAX_ENUM_VALUES).map(|n| format!("v{n}")).collect();
+        assert_eq!(one("string", &many.iter().map(String::as_str).collect::<Vec<_>>()), "type=injected");
+    }
+
+    #[test]
+    fn rules_promise_more_than_is_published() {
+        let table = ruled(
+            "[\"region string\"]",
+            "[[table.t.rule]]\nmatch = 's3://b/{region:in(emea,amer)}/*.csv'\n[[table.t.rule]]\nmatch = 's3://old/x/'\nset = { region = \"apac\" }",
+        );
+        assert_eq!(settings(&table, &[&["emea"]]).unwrap()[1].1, "amer,apac,emea");
+        let made = projected(&table, &[&["emea"]]).unwrap();
+        assert_eq!(made.why, ["region: enum of 3 values, 2 of them only named by rules so far"]);
+        assert!(made.advice[0].starts_with("2 of 3 projected locations hold nothing"), "{:?}", made.advice);
+    }
+
+    #[test]
+    fn a_field_of_a_date_has_its_whole_range() {
+        let table = ruled(
+            "[\"day string\", \"month string\", \"hour int\"]",
+            "[[table.t.rule]]\nmatch = 's3://b/{ts:date(yyyy/MM/dd/HH)}/*.csv'\n\
+             set = { day = \"{ts|format(yyyy-MM-dd)}\", month = \"{ts|format(MM)}\", hour = \"{ts|format(H)}\" }",
+        );
+        let found = settings(&table, &[&["2024-03-01", "03", "7"], &["2024-03-02", "03", "8"]]).unwrap();
+        let of = |column: &str| {
+            let parts = found.iter().filter_map(|(key, value)| Some(format!("{}={value}", key.strip_prefix(column)?)));
+            parts.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of("month."), "type=integer range=1,12 digits=2");
+        assert_eq!(of("day."), "type=date format=yyyy-MM-dd range=2024-03-01,NOW interval=1 interval.unit=DAYS");
+        // An integer column takes the range that is there; its values come without leading zeros.
+        assert_eq!(of("hour."), "type=integer range=0,23");
+    }
+
+    #[test]
+    fn the_template_has_a_hole_for_each_column() {
+        let mut table = ruled("[\"a string\", \"b string\"]", "[[table.t.rule]]\nmatch = 's3://x/{a}/{b}/*'");
+        let template = |table: &Table| projected(table, &[&["x", "y"]]).unwrap().properties.pop().unwrap();
+        assert_eq!(template(&table), (LOCATION_TEMPLATE.to_owned(), "s3://tables/t/a=${a}/b=${b}/".to_owned()));
+        table.layout.parts = vec![
+            LayoutPart::Column(1),
+            LayoutPart::Text("/v-".to_owned()),
+            LayoutPart::Column(0),
+            LayoutPart::Text("/".to_owned()),
+        ];
+        assert_eq!(template(&table).1, "s3://tables/t/${b}/v-${a}/");
+        table.location = Some(Uri::parse("s3://tables/${x}/").unwrap());
+        assert!(projected(&table, &[&["x", "y"]]).is_err());
+    }
+
+    #[test]
+    fn stated_settings_go_first_and_must_hold_what_is_published() {
+        let mut table = table(&[("dt", "date"), ("n", "int")]);
+        let state = |table: &mut Table, entries: &[(&str, &str)]| {
+            table.properties = entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        };
+        state(&mut table, &[("projection.dt.range", "2020-01-01,NOW+1YEARS"), ("projection.n.range", "0,99")]);
+        let found = settings(&table, &[&["2024-01-05", "5"]]).unwrap();
+        assert_eq!(found[2].1, "2020-01-01,NOW+1YEARS");
+        assert_eq!(found[6].1, "0,99");
+        state(&mut table, &[("projection.n.range", "6,99")]);
+        assert!(settings(&table, &[&["2024-01-05", "5"]]).unwrap_err().message().contains("`5` lies outside"));
+        state(&mut table, &[("projection.dt.range", "2020-01-01,2024-01-04")]);
+        assert!(settings(&table, &[&["2024-01-05", "5"]]).unwrap_err().message().contains("`2024-01-05` lies outside"));
+        state(&mut table, &[("projection.dt.format", "yyyyMMdd")]);
+        assert!(settings(&table, &[&["2024-01-05", "5"]]).unwrap_err().message().contains("stated format"));
+        state(&mut table, &[("projection.n.type", "enum"), ("projection.n.values", "1,2")]);
+        assert!(settings(&table, &[&["2024-01-05", "5"]]).unwrap_err().message().contains("`5` lies outside"));
+    }
+
+    #[test]
+    fn trino_is_stricter() {
+        let trino = |ddl_type: &str, value: &str| {
+            let mut table = table(&[("p", ddl_type)]);
+            table.engines = vec![Engine::Trino { version: None }];
+            settings(&table, &[&[value]]).map_err(|error| error.message().to_owned())
+        };
+        assert!(trino("string", "2024-01").unwrap_err().contains("days, hours"));
+        assert!(trino("bigint", "3000000000").unwrap_err().contains("32 bits"));
+        assert!(trino("date", "2024-01-05").is_ok());
+    }
+
+    #[test]
+    fn the_properties_reach_a_table_that_is_there() {
+        let made = projected(&table(&[("region", "string")]), &[&["amer"]]).unwrap();
+        let text = made.set_properties(&TableName::new(None, "taxes")).text;
+        assert!(
+            text.starts_with("ALTER TABLE `taxes` SET TBLPROPERTIES (\n  'projection.enabled' = 'true',\n"),
+            "{text}"
+        );
+        assert!(text.contains("'s3://athena/tables/taxes/region=${region}/'"), "{text}");
+        sqlparser::parser::Parser::new(&crate::rules::ddl_in::AthenaDialect)
+            .try_with_sql(&text)
+            .unwrap()
+            .parse_statement()
+            .unwrap();
+    }
+}

@@ -196,7 +196,14 @@ impl<'a> ColumnValues<'a> {
 
     fn integer_settings(&self) -> Result<Settings> {
         let integers = self.integers.as_ref().ok_or_else(|| self.no_values())?;
-        Ok(self.integer_over(integers, None))
+        // An integer column prints without leading zeros, whatever its rules' form.
+        Ok(self.integer_over(integers, self.date_field().map(|(unit, _)| (unit, 0))))
+    }
+
+    /// The unit, and its digits, where every rule gives one field of a date.
+    fn date_field(&self) -> Option<(Unit, usize)> {
+        let [Source::Date(pattern), others @ ..] = self.sources.as_slice() else { return None };
+        others.iter().all(|other| *other == Source::Date(pattern.clone())).then(|| pattern.single())?
     }
 
     /// An integer projection from `integers`, or over a unit's own range where rules say that values are one.
@@ -204,7 +211,9 @@ impl<'a> ColumnValues<'a> {
         let natural = unit.and_then(|(unit, _)| unit.range());
         let (min, max) =
             natural.map_or((integers.min, integers.max), |(min, max)| (min.min(integers.min), max.max(integers.max)));
-        let step = if natural.is_some() { 1 } else { integers.step.max(1) };
+        // Two values always lie one step apart; that says nothing.
+        let repeats = self.values.as_ref().is_none_or(|values| values.len() > 2);
+        let step = if natural.is_some() || !repeats { 1 } else { integers.step.max(1) };
         let mut entries = vec![("type", "integer".to_owned()), ("range", format!("{min},{max}"))];
         let mut why = match natural {
             Some(_) => format!("integer, {min} to {max}, all that this field of a date can be"),
@@ -248,9 +257,7 @@ impl<'a> ColumnValues<'a> {
 
     /// Where all values have one form of dates, or are one field of a date.
     fn date_text_settings(&self, today: &str) -> Option<Settings> {
-        if let [Source::Date(pattern), others @ ..] = self.sources.as_slice()
-            && others.iter().all(|other| *other == Source::Date(pattern.clone()))
-            && let Some((unit, digits)) = pattern.single()
+        if let Some((unit, digits)) = self.date_field()
             && let Some(integers) = self.integers.as_ref()
             && (digits == 0 || integers.digits == Some(digits))
         {
