@@ -12,6 +12,7 @@ use crate::listing::ListingArg;
 
 /// Options that every command takes, before or after its name.
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The rule file
     #[arg(short, long, global = true, value_name = "FILE", default_value = "restitch.toml")]
@@ -33,12 +34,12 @@ pub struct Global {
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
 
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// When to use colour: auto, always, never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: When,
 
-    /// When to show progress on standard error (auto: on a terminal)
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// When to show progress on standard error: auto (on a terminal), always, never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub progress: When,
 
     #[arg(skip)]

@@ -35,7 +35,14 @@ use crate::error::{Error, Result};
 /// Rules in a TOML file say which objects make up which table and partition. restitch lists the objects, writes one
 /// `symlink.txt` per partition and prints the DDL that makes them a table; run again, it keeps both true.
 #[derive(Parser)]
-#[command(name = "restitch", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "restitch",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,

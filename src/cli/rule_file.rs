@@ -33,7 +33,7 @@ impl RuleFile {
     /// Mistakes as people read them, with colour in them.
     pub fn render<'d>(&self, diagnostics: impl IntoIterator<Item = &'d Diagnostic>) -> String {
         let lines = Lines::new(&self.text);
-        diagnostics.into_iter().map(|one| diagnostic::render(one, &self.path, &lines, true) + "\n").collect()
+        diagnostics.into_iter().map(|one| diagnostic::render(one, &self.path, &lines, true)).collect()
     }
 }
 
