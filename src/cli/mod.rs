@@ -15,6 +15,7 @@
 
 mod global;
 mod interrupt;
+mod ls;
 mod map;
 mod progress;
 mod rule_file;
@@ -52,6 +53,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Print the listing that the rules need, as JSON lines for `--listing`
+    Ls(ls::LsArgs),
     /// Say what the rules make of URIs: table, partition values, or why not
     Map(map::MapArgs),
 }
@@ -59,6 +62,7 @@ enum Command {
 impl Command {
     async fn run(&self, global: &Global) -> Result<Exit> {
         match self {
+            Command::Ls(args) => ls::run(global, args).await,
             Command::Map(args) => map::run(global, args).await,
         }
     }
@@ -67,7 +71,7 @@ impl Command {
     /// Any other is ended on the spot.
     fn ends_itself(&self) -> bool {
         match self {
-            Command::Map(_) => false,
+            Command::Ls(_) | Command::Map(_) => false,
         }
     }
 }

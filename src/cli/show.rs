@@ -22,20 +22,20 @@ const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Standard output for results. Flush it before returning. Errors are ready to be returned; a closed pipe becomes one
 /// that ends the process quietly.
-pub struct Output(BufWriter<Box<dyn Write>>);
+pub struct Output(BufWriter<Box<dyn Write + Send>>);
 
 impl Output {
     /// For bytes that are written as they are (JSON lines, DDL).
     pub fn bytes() -> Output {
-        Output::over(Box::new(io::stdout().lock()))
+        Output::over(Box::new(io::stdout()))
     }
 
     /// For text with `anstyle` styles in it, which are taken out where colour is off.
     pub fn text() -> Output {
-        Output::over(Box::new(anstream::stdout().lock()))
+        Output::over(Box::new(anstream::stdout()))
     }
 
-    fn over(writer: Box<dyn Write>) -> Output {
+    fn over(writer: Box<dyn Write + Send>) -> Output {
         Output(BufWriter::with_capacity(BUFFER_BYTES, writer))
     }
 

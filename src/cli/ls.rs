@@ -1,0 +1,33 @@
+//! `restitch ls`: the listing that the rules need, as JSON lines, so that it can be kept and given back by `--listing`.
+
+use super::{Exit, Global, Output, Progress, rule_file};
+use crate::error::Result;
+use crate::listing::{Sources, lines, survey};
+use crate::map::Program;
+use crate::uri::Shown;
+
+#[derive(clap::Args)]
+pub struct LsArgs {}
+
+/// # Errors
+/// Those of the rule file and of the listing.
+pub async fn run(global: &Global, _: &LsArgs) -> Result<Exit> {
+    let rules = rule_file::load(global)?;
+    let sources = Sources::open(&rules, &global.listing)?;
+    let progress = Progress::start(global);
+    let mut out = Output::bytes();
+    let (mut keys, mut line) = (0, Vec::new());
+    let mut visit = |page: &crate::listing::Page| {
+        for object in page.objects() {
+            line.clear();
+            lines::write_line(&object, &mut line);
+            out.write(&line)?;
+        }
+        keys += page.len();
+        progress.say(format_args!("listing {}  {keys} keys", Shown(&page.bucket().uri_prefix())));
+        Ok(())
+    };
+    survey::pages(&Program::new(&rules), &sources, &mut visit).await?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
