@@ -1,12 +1,13 @@
 //! Real layouts: `tests/corpus/NAME.toml` maps the URIs of `NAME.expected` to what stands beside them.
 
 mod oracle;
+mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oracle::{Object, Oracle};
+use oracle::{Fate, Object, Oracle};
 
 /// URI, and one line per table that takes it: `table TAB col=value,…`.
 type Expected = BTreeMap<String, BTreeSet<String>>;
@@ -56,15 +57,31 @@ fn shown(table: &str, partition: &[(String, Option<String>)]) -> String {
     format!("{table}\t{}", values.join(","))
 }
 
-#[test]
-fn the_plain_reading_takes_the_corpus_as_expected() {
+/// Holds one reading of a rule file's text against every file of the corpus.
+fn check(reading: impl Fn(&str, &[Object]) -> Vec<Fate>) {
     for rules in corpus() {
         let (expected, objects) = expected(&rules);
-        let fates = Oracle::new(&fs::read_to_string(&rules).unwrap()).map(&objects);
+        let fates = reading(&fs::read_to_string(&rules).unwrap(), &objects);
         for (object, fate) in objects.iter().zip(fates) {
             let lines = fate.unwrap_or_default();
             let lines: BTreeSet<String> = lines.iter().map(|taken| shown(&taken.table, &taken.partition)).collect();
             assert_eq!(lines, expected[&object.uri], "{} {}", rules.display(), object.uri);
         }
+    }
+}
+
+#[test]
+fn the_plain_reading_takes_the_corpus_as_expected() {
+    check(|text, objects| Oracle::new(text).map(objects));
+}
+
+#[test]
+fn the_program_takes_the_corpus_as_expected() {
+    for page_len in [1, 3, 1000] {
+        check(|text, objects| {
+            let loaded = program::read(text);
+            let rules = loaded.rules.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+            program::map(&rules, objects, page_len)
+        });
     }
 }

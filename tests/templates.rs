@@ -1,12 +1,14 @@
 //! The cases of `tests/rules`: templates and what they take, by every reading there is; and templates that are mistakes.
 
 mod oracle;
+mod program;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use oracle::template::{Miss, Translated};
+use oracle::{Object, Why};
 use restitch::rules::date::DatePieces;
 use restitch::rules::template::{GroupKind, Template};
 use restitch::value::{HIVE_NULL, hive_unescape};
@@ -105,6 +107,47 @@ fn by_the_plain_reading() {
             Ok(values.into_iter().map(|(name, value)| (name, value.shown().unwrap_or(r"\N".into()))).collect())
         });
     }
+}
+
+/// Each case as a table with a column for each name.
+#[test]
+fn by_the_program() {
+    for case in cases::<Case>("templates.toml") {
+        let template = Template::parse(&case.template).unwrap();
+        // Columns are lower case, names need not be.
+        let columns: Vec<(String, &str)> =
+            (0..).zip(template.captures()).map(|(i, capture)| (format!("c{i}"), capture.name)).collect();
+        let list = |show: &dyn Fn(&(String, &str)) -> String| columns.iter().map(show).collect::<Vec<_>>().join(", ");
+        let rules = format!(
+            "[table.t]\npartitioned_by = [{}]\nskip = []\n[[table.t.rule]]\nignore_case = {}\nset = {{ {} }}\nmatch = {}\n",
+            list(&|(column, _)| format!("\"{column} string\"")),
+            case.ignore_case,
+            list(&|(column, name)| format!("{column} = '{{{name}}}'")),
+            toml_string(&case.template),
+        );
+        let loaded = program::read(&rules);
+        let read = loaded.rules.unwrap_or_else(|| panic!("{rules}: {:#?}", loaded.diagnostics));
+        check("program", &case, &|uri| {
+            let object = Object { uri: uri.to_owned(), ..Object::default() };
+            match program::map(&read, &[object], 1).remove(0) {
+                Ok(taken) => {
+                    let values = taken[0].partition.iter().zip(&columns);
+                    Ok(values.map(|((_, value), (_, name))| (name.to_string(), shown(value.as_deref()))).collect())
+                }
+                Err(Why::Unmatched | Why::Skipped(_)) => Err("unmatched"),
+                Err(Why::BadDate) => Err("bad date"),
+                Err(_) => Err("another reason"),
+            }
+        });
+    }
+}
+
+fn toml_string(text: &str) -> String {
+    format!("'{text}'")
+}
+
+fn shown(value: Option<&str>) -> String {
+    value.unwrap_or(r"\N").to_owned()
 }
 
 /// Matches the template's own expression and reads its groups as they are documented.
