@@ -13,12 +13,14 @@
 //! - It returns errors, it never prints them: [`show::error`] does, once, and [`Error::exit_code`] decides the code.
 //! - Whatever a user or a store wrote passes through `uri::Shown` on its way to a terminal.
 
+mod check;
 mod global;
 mod interrupt;
 mod ls;
 mod map;
 mod progress;
 mod rule_file;
+pub mod schema;
 pub mod show;
 
 use std::process::ExitCode;
@@ -53,17 +55,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Check the rule file: mistakes, its tests, what its rules list, traps
+    Check(check::CheckArgs),
     /// Print the listing that the rules need, as JSON lines for `--listing`
     Ls(ls::LsArgs),
     /// Say what the rules make of URIs: table, partition values, or why not
     Map(map::MapArgs),
+    /// Print the JSON Schema of the rule file, for editors
+    Schema(schema::SchemaArgs),
 }
 
 impl Command {
     async fn run(&self, global: &Global) -> Result<Exit> {
         match self {
+            Command::Check(args) => check::run(global, args).await,
             Command::Ls(args) => ls::run(global, args).await,
             Command::Map(args) => map::run(global, args).await,
+            Command::Schema(args) => schema::run(global, args).await,
         }
     }
 
@@ -71,7 +79,7 @@ impl Command {
     /// Any other is ended on the spot.
     fn ends_itself(&self) -> bool {
         match self {
-            Command::Ls(_) | Command::Map(_) => false,
+            Command::Check(_) | Command::Ls(_) | Command::Map(_) | Command::Schema(_) => false,
         }
     }
 }

@@ -30,6 +30,15 @@ impl RuleFile {
         Ok(RuleFile { path: path.clone(), text, loaded })
     }
 
+    /// As the user named it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Mistakes as people read them, with colour in them.
     pub fn render<'d>(&self, diagnostics: impl IntoIterator<Item = &'d Diagnostic>) -> String {
         let lines = Lines::new(&self.text);

@@ -107,8 +107,15 @@ impl<'a> Lines<'a> {
         self.text[start..offset].chars().count() as u32 + 1
     }
 
-    /// The line's text, without its line ending.
-    fn of_line(&self, line: u32) -> Range<usize> {
+    /// Where the value stands that the line `line` (from 1) gives to a key: behind its `=`, up to the end.
+    pub fn value_on(&self, line: u32) -> Range<usize> {
+        let range = self.of_line(line);
+        let behind = self.text[range.clone()].find(['\'', '"']).unwrap_or(0);
+        range.start + behind..range.start + self.text[range].trim_end().len()
+    }
+
+    /// The line `line` (from 1), without its line ending.
+    pub fn of_line(&self, line: u32) -> Range<usize> {
         let start = self.starts[line as usize - 1];
         let end = self.starts.get(line as usize).copied().unwrap_or(self.text.len());
         start..start + self.text[start..end].trim_end_matches(['\n', '\r']).len()

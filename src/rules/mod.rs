@@ -13,10 +13,12 @@ pub(crate) mod location;
 mod mend;
 pub mod order;
 mod rule;
+mod sample;
 pub mod set;
 mod shape;
 pub mod table;
 pub mod template;
 
+pub use check::listed;
 pub use diagnostic::{Diagnostic, Severity};
 pub use file::{Loaded, load};

@@ -1,0 +1,297 @@
+//! `restitch check`: every mistake in the rule file, its tests, what its rules list, the traps that they alone show.
+
+use serde_json::{Value, json};
+
+use super::rule_file::RuleFile;
+use super::show::{DIM, ERROR, STRONG};
+use super::{Exit, Global, Output};
+use crate::error::Result;
+use crate::map::tests::{self, Got, TestOutcome};
+use crate::plan::traps::{Finding, Level, Traps};
+use crate::rules::diagnostic::Lines;
+use crate::rules::table::{Engine, Matcher, OnTrap, Rule, Rules, Table, Test};
+use crate::rules::{Diagnostic, Severity, listed};
+use crate::uri::Shown;
+
+#[derive(clap::Args)]
+pub struct CheckArgs {
+    /// Print one JSON document instead
+    #[arg(long)]
+    json: bool,
+}
+
+/// # Errors
+/// Those of reading the file and of writing the result; what is wrong in it is a finding.
+pub async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
+    let file = RuleFile::read(global)?;
+    let mut diagnostics = file.loaded.diagnostics.clone();
+    let outcomes = file.loaded.rules.as_ref().map(tests::run).unwrap_or_default();
+    if let Some(rules) = &file.loaded.rules {
+        let lines = Lines::new(file.text());
+        diagnostics.extend(rules.tables.iter().flat_map(|table| traps(table, &lines)));
+    }
+    let checked = Checked { file: &file, diagnostics: &diagnostics, outcomes: &outcomes };
+    let mut out = if args.json { Output::bytes() } else { Output::text() };
+    if args.json {
+        let document = serde_json::to_string_pretty(&checked.json()).expect("JSON values print");
+        writeln!(out, "{document}")?;
+    } else {
+        checked.print(&mut out, global.quiet)?;
+    }
+    out.flush()?;
+    let is_fine = checked.count(Severity::Error) == 0 && checked.failed().next().is_none();
+    Ok(if is_fine { Exit::Done } else { Exit::Findings })
+}
+
+struct Checked<'c> {
+    file: &'c RuleFile,
+    diagnostics: &'c [Diagnostic],
+    outcomes: &'c [TestOutcome],
+}
+
+impl Checked<'_> {
+    fn count(&self, severity: Severity) -> usize {
+        self.diagnostics.iter().filter(|one| one.severity == severity).count()
+    }
+
+    fn failed(&self) -> impl Iterator<Item = &TestOutcome> {
+        self.outcomes.iter().filter(|outcome| !outcome.passed)
+    }
+
+    fn print(&self, out: &mut Output, quiet: bool) -> Result<()> {
+        out.write(self.file.render(self.diagnostics).as_bytes())?;
+        if let Some(rules) = &self.file.loaded.rules {
+            for outcome in self.failed() {
+                failed_test(out, rules, outcome)?;
+            }
+            if !quiet {
+                lists(out, rules)?;
+            }
+        }
+        let errors = self.count(Severity::Error);
+        let style = match errors + self.failed().count() {
+            0 => STRONG,
+            _ => ERROR,
+        };
+        writeln!(out, "{style}{}{style:#}", self.summary())
+    }
+
+    /// `2 errors, 1 warning, 1 of 9 tests failed`
+    fn summary(&self) -> String {
+        let plural = |count: usize, what: &str| match count {
+            0 => format!("no {what}s"),
+            1 => format!("1 {what}"),
+            count => format!("{count} {what}s"),
+        };
+        let mut parts =
+            vec![plural(self.count(Severity::Error), "error"), plural(self.count(Severity::Warning), "warning")];
+        let (failed, all) = (self.failed().count(), self.outcomes.len());
+        match (self.file.loaded.rules.is_some(), failed) {
+            (false, _) => {}
+            (true, 0) if all == 0 => parts.push("no tests".to_owned()),
+            (true, 0) => parts.push(format!("{} passed", plural(all, "test"))),
+            (true, failed) => parts.push(format!("{failed} of {} failed", plural(all, "test"))),
+        }
+        parts.join(", ")
+    }
+
+    fn json(&self) -> Value {
+        let lines = Lines::new(self.file.text());
+        let diagnostics: Vec<Value> = self.diagnostics.iter().map(|one| diagnostic_json(one, &lines)).collect();
+        let rules = self.file.loaded.rules.as_ref();
+        let tests: Vec<Value> = rules
+            .map(|rules| self.outcomes.iter().map(|outcome| test_json(rules, outcome)).collect())
+            .unwrap_or_default();
+        let lists: Vec<Value> = rules
+            .map(|rules| {
+                let each = rules.tables.iter().flat_map(|table| table.rules.iter().map(move |rule| (table, rule)));
+                each.map(|(table, rule)| {
+                    let prefixes: Vec<String> = listed(rule).iter().map(|prefix| prefix.raw()).collect();
+                    json!({"table": table.name, "rule": rule.number, "line": rule.line, "prefixes": prefixes})
+                })
+                .collect()
+            })
+            .unwrap_or_default();
+        json!({
+            "version": 1,
+            "file": self.file.path().to_string_lossy(),
+            "errors": self.count(Severity::Error),
+            "warnings": self.count(Severity::Warning),
+            "failed_tests": self.failed().count(),
+            "diagnostics": diagnostics,
+            "tests": tests,
+            "lists": lists,
+        })
+    }
+}
+
+fn diagnostic_json(one: &Diagnostic, lines: &Lines<'_>) -> Value {
+    json!({
+        "severity": one.severity.name(),
+        "message": one.message,
+        "line": lines.line(one.span.start),
+        "column": lines.column(one.span.start),
+        "start": one.span.start,
+        "end": one.span.end,
+        "label": one.label,
+        "notes": one.notes,
+        "help": one.help,
+    })
+}
+
+fn test_json(rules: &Rules, outcome: &TestOutcome) -> Value {
+    let table = &rules.tables[outcome.table];
+    let test = &table.tests[outcome.test];
+    let expected = test.gives.as_ref().map(|values| values_json(values));
+    let got = match &outcome.got {
+        Got::Taken { values, .. } => values_json(values),
+        Got::Left { .. } | Got::Failed(_) => Value::Bool(false),
+    };
+    let rule = match &outcome.got {
+        Got::Taken { rule, .. } => Some(table.rules[*rule].number),
+        Got::Left { .. } | Got::Failed(_) => None,
+    };
+    let why = match &outcome.got {
+        Got::Left { why, .. } => Some(why.name().to_owned()),
+        Got::Failed(why) => Some(why.clone()),
+        Got::Taken { .. } => None,
+    };
+    json!({
+        "table": table.name,
+        "line": test.line,
+        "uri": test.uri.raw(),
+        "passed": outcome.passed,
+        "expected": expected.unwrap_or(Value::Bool(false)),
+        "got": got,
+        "rule": rule,
+        "why": why,
+    })
+}
+
+fn values_json(values: &[(String, Option<String>)]) -> Value {
+    Value::Object(values.iter().map(|(name, value)| (name.clone(), json!(value))).collect())
+}
+
+fn failed_test(out: &mut Output, rules: &Rules, outcome: &TestOutcome) -> Result<()> {
+    let table = &rules.tables[outcome.table];
+    let test = &table.tests[outcome.test];
+    writeln!(out, "{ERROR}test failed:{ERROR:#} {}, line {}", Shown(&table.name), test.line)?;
+    writeln!(out, "  {}", test.uri.shown())?;
+    writeln!(out, "  expected: {}", expected(test))?;
+    writeln!(out, "  got:      {}", got(rules, table, outcome))?;
+    writeln!(out)
+}
+
+fn expected(test: &Test) -> String {
+    match &test.gives {
+        None => "no match".to_owned(),
+        Some(values) if values.is_empty() => "a match".to_owned(),
+        Some(values) => shown_values(values),
+    }
+}
+
+fn got(rules: &Rules, table: &Table, outcome: &TestOutcome) -> String {
+    match &outcome.got {
+        Got::Taken { rule, values } => {
+            let values = if values.is_empty() { "a match".to_owned() } else { shown_values(values) };
+            format!("{values}   by the rule on line {}", table.rules[*rule].line)
+        }
+        Got::Left { why, by: Some(by) } => format!("{}: table {} takes it", why.name(), Shown(&rules.tables[*by].name)),
+        Got::Left { why, by: None } => format!("no match: {}", why.name()),
+        Got::Failed(why) => Shown(why).to_string(),
+    }
+}
+
+fn shown_values(values: &[(String, Option<String>)]) -> String {
+    let shown = values.iter().map(|(name, value)| match value {
+        Some(value) => format!("{} = {}", Shown(name), Shown(value)),
+        None => format!("{} = NULL", Shown(name)),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// Prefixes of one rule that are shown one by one.
+const MOST_SHOWN: usize = 5;
+
+/// What each rule makes restitch list.
+fn lists(out: &mut Output, rules: &Rules) -> Result<()> {
+    let width = rules.tables.iter().map(|table| table.name.chars().count()).max().unwrap_or(0).min(40);
+    for table in &rules.tables {
+        for rule in &table.rules {
+            let name = if rule.number == 1 { Shown(&table.name).to_string() } else { String::new() };
+            let prefixes = listed(rule);
+            for (index, prefix) in prefixes.iter().take(MOST_SHOWN).enumerate() {
+                let (name, label) = match index {
+                    0 => (name.as_str(), format!("rule {} lists", rule.number)),
+                    _ => ("", String::new()),
+                };
+                writeln!(out, "{name:width$}  {DIM}{label:13}{DIM:#}  {}", prefix.shown())?;
+            }
+            if prefixes.len() > MOST_SHOWN {
+                let more = prefixes.len() - MOST_SHOWN;
+                writeln!(out, "{:width$}  {:13}  {DIM}and {more} more{DIM:#}", "", "")?;
+            }
+        }
+    }
+    if rules.tables.is_empty() { Ok(()) } else { writeln!(out) }
+}
+
+/// The traps of a table, and of the lines that its rules' fixed texts will make.
+fn traps(table: &Table, lines: &Lines<'_>) -> Vec<Diagnostic> {
+    let traps = Traps::for_table(table);
+    let mut found: Vec<Diagnostic> = traps.on_table().iter().map(|finding| table_trap(table, finding, lines)).collect();
+    for rule in &table.rules {
+        for trap in traps.line_traps(sample_line(rule).as_bytes()).iter() {
+            let Some(level) = traps.level(trap) else { continue };
+            let is_error = level == Level::Error && table.on_trap == OnTrap::Refuse;
+            let span = lines.value_on(rule.line);
+            let message = format!("every key of this rule: {}", trap.what);
+            let one = if is_error { Diagnostic::error(span, message) } else { Diagnostic::warning(span, message) };
+            found.push(
+                one.note(reason(trap.reason, &traps.readers_of(trap))).note(trap_name(trap.name)).help(trap.help),
+            );
+        }
+    }
+    found
+}
+
+fn table_trap(table: &Table, finding: &Finding, lines: &Lines<'_>) -> Diagnostic {
+    let trap = finding.of();
+    let span = lines.of_line(table.line);
+    let message = format!("table `{}`: {}", table.name, trap.what);
+    let one = match finding.level {
+        Level::Error => Diagnostic::error(span, message),
+        Level::Warning => Diagnostic::warning(span, message),
+    };
+    one.label(finding.detail.clone())
+        .note(reason(trap.reason, &finding.readers))
+        .note(trap_name(trap.name))
+        .help(trap.help)
+}
+
+fn reason(reason: &str, readers: &[Engine]) -> String {
+    let readers: Vec<String> = readers.iter().map(|reader| engine_name(*reader)).collect();
+    format!("{}: {reason}", readers.join(", "))
+}
+
+fn trap_name(name: &str) -> String {
+    format!("trap `{name}`, see docs/traps.md")
+}
+
+fn engine_name(engine: Engine) -> String {
+    match engine {
+        Engine::Athena => "athena".to_owned(),
+        Engine::Spark => "spark".to_owned(),
+        Engine::Hive => "hive".to_owned(),
+        Engine::Trino { version: None } => "trino".to_owned(),
+        Engine::Trino { version: Some(version) } => format!("trino {version}"),
+    }
+}
+
+/// A line as this rule makes them, with plain letters in its holes: what is odd about it is odd about all.
+fn sample_line(rule: &Rule) -> String {
+    match &rule.matcher {
+        Matcher::Template(template) => template.sample(rule.line_kind),
+        Matcher::Regex { under, .. } => under.join("x/x").raw(),
+    }
+}
