@@ -7,7 +7,7 @@ use std::path::Path;
 
 use restitch::plan::traps::{Level, On, TRAPS, Trap, TrapCounts, Traps};
 use restitch::rules::file::load;
-use restitch::rules::table::{Engine, Table};
+use restitch::rules::table::{Engine, OnTrap, Table};
 
 const READERS: [&str; 4] = ["athena", "trino", "spark", "hive"];
 
@@ -150,6 +150,28 @@ fn counts_keep_the_first_example_of_each() {
     }
     let found: Vec<_> = counts.iter().map(|(trap, count, example)| (trap.name, count, example)).collect();
     assert_eq!(found, [("colon", 2, "s3://b/x/a:b".to_owned()), ("double-slash", 1, "s3://b/x//y".to_owned())]);
+}
+
+#[test]
+fn what_stops_a_plan_is_said_with_what_to_do() {
+    let mut table = table("format = { type = \"csv\", header_lines = 1 }");
+    table.engines = vec![Engine::Athena, Engine::Hive];
+    let refusal = |table: &Table, line: &str| {
+        let (traps, mut counts) = (Traps::for_table(table), TrapCounts::default());
+        counts.add(traps.line_traps(line.as_bytes()), line.as_bytes());
+        traps.refusal(table, &counts).map(|error| (error.notes().join("; "), error.help_text().unwrap().to_owned()))
+    };
+    let (notes, help) = refusal(&table, "s3://b/x/a:b").unwrap();
+    assert!(notes.starts_with("1 line with a `:` in the key; the first is s3://b/x/a:b (colon, hive)"), "{notes}");
+    assert!(help.ends_with("on_trap = \"skip\""), "{help}");
+    table.on_trap = OnTrap::Skip;
+    assert_eq!(refusal(&table, "s3://b/x/a:b"), None);
+    // What is wrong with the table itself cannot be skipped.
+    table.engines.push(Engine::Spark);
+    assert!(refusal(&table, "s3://b/x/a").unwrap().0.contains("spark-header-lines, spark"));
+    table.engines = vec![Engine::Athena];
+    table.on_trap = OnTrap::Refuse;
+    assert_eq!(refusal(&table, "s3://b/x/a:b"), None, "a warning stops nothing");
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! - Whatever a user or a store wrote passes through `uri::Shown` on its way to a terminal.
 
 mod check;
+mod ddl;
 mod global;
 mod interrupt;
 mod ls;
@@ -57,6 +58,8 @@ struct Cli {
 enum Command {
     /// Check the rule file: mistakes, its tests, what its rules list, traps
     Check(check::CheckArgs),
+    /// Print the statements that make tables of what is published
+    Ddl(ddl::DdlArgs),
     /// Print the listing that the rules need, as JSON lines for `--listing`
     Ls(ls::LsArgs),
     /// Say what the rules make of URIs: table, partition values, or why not
@@ -69,6 +72,7 @@ impl Command {
     async fn run(&self, global: &Global) -> Result<Exit> {
         match self {
             Command::Check(args) => check::run(global, args).await,
+            Command::Ddl(args) => ddl::run(global, args).await,
             Command::Ls(args) => ls::run(global, args).await,
             Command::Map(args) => map::run(global, args).await,
             Command::Schema(args) => schema::run(global, args).await,
@@ -79,7 +83,7 @@ impl Command {
     /// Any other is ended on the spot.
     fn ends_itself(&self) -> bool {
         match self {
-            Command::Check(_) | Command::Ls(_) | Command::Map(_) | Command::Schema(_) => false,
+            Command::Check(_) | Command::Ddl(_) | Command::Ls(_) | Command::Map(_) | Command::Schema(_) => false,
         }
     }
 }

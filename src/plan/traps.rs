@@ -5,9 +5,10 @@
 
 use std::fmt;
 
+use crate::error::{Error, ErrorKind};
 use crate::rules::ddl_in;
 use crate::rules::format;
-use crate::rules::table::{Engine, FormatKind, Partitions, Table};
+use crate::rules::table::{Engine, FormatKind, OnTrap, Partitions, Table};
 use crate::uri::{Scheme, Shown};
 
 /// How bad a trap is for a reader.
@@ -539,6 +540,36 @@ impl Traps {
     /// Whether a line in these traps must not be published as it is.
     pub fn is_error(&self, set: TrapSet) -> bool {
         set.0 & self.errors != 0
+    }
+
+    /// What stops a plan of `table`: errors of the table itself, and of lines unless they are skipped. `None` where
+    /// there are only warnings.
+    pub fn refusal(&self, table: &Table, counts: &TrapCounts) -> Option<Error> {
+        let is_error = |trap: &Trap| self.level(trap) == Some(Level::Error);
+        let of_table = self.table.iter().filter(|finding| finding.level == Level::Error);
+        let mut found: Vec<(&Trap, String)> =
+            of_table.map(|finding| (finding.of(), format!("{}: {}", finding.of().what, finding.detail))).collect();
+        if table.on_trap == OnTrap::Refuse {
+            let lines = counts.iter().filter(|(trap, ..)| is_error(trap));
+            found.extend(lines.map(|(trap, count, example)| {
+                let plural = if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
+                (trap, format!("{plural} with {}; the first is {example}", trap.what))
+            }));
+        }
+        let (first, _) = found.first()?;
+        let readers = |trap| {
+            let names = self.readers_of(trap).into_iter().filter(|reader| trap.level(*reader) == Some(Level::Error));
+            names.map(|reader| ReaderName(reader).to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let message = format!("queries of `{}` would fail or read wrong rows", Shown(&table.name));
+        let help = match first.on {
+            On::Line => format!("{}; or leave such lines out: on_trap = \"skip\"", first.help),
+            _ => first.help.to_owned(),
+        };
+        let notes = found.iter().map(|(trap, what)| format!("{what} ({}, {})", trap.name, readers(trap)));
+        let reason = format!("{}: {}", first.name, first.reason);
+        let error = notes.fold(Error::new(ErrorKind::Trap, message), Error::note);
+        Some(error.note(reason).help(help))
     }
 
     /// The worst level of a trap among this table's readers.

@@ -4,6 +4,7 @@ pub mod folder;
 pub mod memory;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +12,25 @@ use futures::stream::BoxStream;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Page;
-use crate::uri::Uri;
+use crate::listing::sources::without_feature;
+use crate::rules::table::Access;
+use crate::uri::{Scheme, Uri};
+
+/// The store that holds `location`.
+///
+/// # Errors
+/// `Unsupported` for stores that hold no manifests, or that this build does not reach; what opening one meets.
+pub async fn open(location: &Uri, _access: &Access) -> Result<Arc<dyn Store>> {
+    match location.bucket.scheme {
+        Scheme::File => Ok(Arc::new(folder::Folder::open(location)?)),
+        Scheme::S3 => Err(without_feature(location, "s3")),
+        Scheme::Gs | Scheme::Az => Err(without_feature(location, "object_store")),
+        Scheme::LakeFs => {
+            let message = format!("{}: manifests do not lie in lakeFS", location.shown());
+            Err(Error::new(ErrorKind::Unsupported, message).help("location = 's3://bucket/tables/{table}/'"))
+        }
+    }
+}
 
 /// A place that holds small objects and can write them under a condition. Every URI handed in must be of this store.
 #[async_trait]

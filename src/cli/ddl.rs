@@ -1,0 +1,320 @@
+//! `restitch ddl`: the statements that make a table of what is published, or of what a plan would publish. Reads only.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+
+use super::{Exit, Global, Output, Progress, rule_file};
+use crate::apply::{current, lease};
+use crate::ddl::{self, ProjectionBuilder, Statement, TableName};
+use crate::error::{Error, ErrorKind, Result};
+use crate::listing::{Sources, survey};
+use crate::map::group::{Groups, TableGroups};
+use crate::map::{Mapper, Program};
+use crate::plan::brakes;
+use crate::plan::manifest::{self, MARKER, Shape};
+use crate::plan::traps::{Level, ReaderName, TrapCounts, Traps};
+use crate::rules::table::{Engine, OnTrap, Partitions, Rules, Table};
+use crate::store::{self, Store};
+use crate::uri::{Shown, Uri};
+use crate::value::PartitionValue;
+
+#[derive(clap::Args)]
+pub struct DdlArgs {
+    /// The tables; all of the rule file if none is named
+    #[arg(value_name = "TABLE")]
+    tables: Vec<String>,
+
+    /// Let the engine work out the partitions (`partitions = "projection"`) instead of adding each
+    #[arg(long)]
+    projection: bool,
+
+    /// Print what a plan would come to, from the rules and a listing, with nothing published
+    #[arg(long)]
+    planned: bool,
+
+    /// The database of the tables, where the session's own is not meant
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+
+    /// Write each statement to a file of its own in DIR, numbered, without its semicolon; DIR is made, or empty
+    #[arg(long, value_name = "DIR")]
+    split: Option<PathBuf>,
+}
+
+/// # Errors
+/// Those of the rule file and the stores; `NotFound` where nothing is published; `Trap` where a query would fail;
+/// `Usage` for a table that there is not; what `ddl` cannot say.
+pub async fn run(global: &Global, args: &DdlArgs) -> Result<Exit> {
+    let rules = rule_file::load(global)?;
+    let tables = chosen(&rules, &args.tables)?;
+    let mut out = match &args.split {
+        Some(directory) => Out::Files { directory: empty_directory(directory)?, written: 0 },
+        None => Out::Script { output: Output::bytes(), tables: 0 },
+    };
+    let mut planned =
+        if args.planned { plan_partitions(global, &rules, &tables).await?.into_iter() } else { vec![].into_iter() };
+    let sources = Sources::open(&rules, &[])?;
+    for table in tables {
+        let mut table = table.clone();
+        if args.projection && !table.partitioned_by.is_empty() {
+            table.partitions = Partitions::Projection;
+        }
+        let location = current::publishable(&table)?.clone();
+        warn(global, &table)?;
+        let partitions = match planned.next() {
+            Some(partitions) => partitions,
+            None => {
+                let store = store::open(&location, &sources.access(&location)).await?;
+                published(global, &table, &location, store).await?
+            }
+        };
+        let name = TableName::new(args.database.as_deref(), &table.name);
+        out.table(&table)?;
+        write(global, &mut out, &table, &name, &location, partitions)?;
+    }
+    out.finish()?;
+    Ok(Exit::Done)
+}
+
+/// The partitions of one table, in byte order of their manifests' keys.
+struct PartitionsOf {
+    /// To be added.
+    present: Vec<Vec<PartitionValue>>,
+    /// Empty for so long that prune would drop them.
+    gone: Vec<Vec<PartitionValue>>,
+}
+
+fn write(
+    global: &Global,
+    out: &mut Out,
+    table: &Table,
+    name: &TableName,
+    location: &Uri,
+    partitions: PartitionsOf,
+) -> Result<()> {
+    if table.partitioned_by.is_empty() {
+        return out.statement(&ddl::create_table(table, name, location, None)?);
+    }
+    if table.partitions == Partitions::Projection {
+        let today = today();
+        let mut builder = ProjectionBuilder::new(table, location, &today)?;
+        partitions.present.iter().try_for_each(|values| builder.add(values))?;
+        let projection = builder.finish()?;
+        for line in &projection.why {
+            global.say(format_args!("{}  {line}", Shown(&table.name)));
+        }
+        for line in &projection.advice {
+            global.say(format_args!("{}  note: {line}", Shown(&table.name)));
+        }
+        out.statement(&ddl::create_table(table, name, location, Some(&projection))?)?;
+        return out.statement(&projection.set_properties(name));
+    }
+    out.statement(&ddl::create_table(table, name, location, None)?)?;
+    if table.engines.contains(&Engine::Athena) && partitions.present.iter().flatten().any(PartitionValue::is_null) {
+        global.say(format_args!(
+            "{}  note: a partition with NULL is added as Spark takes it; whether Athena does has not been seen",
+            Shown(&table.name)
+        ));
+    }
+    let shape = Shape::of(table);
+    let add = partitions.present.into_iter().map(move |values| {
+        let location = location.join(&shape.directory(&values));
+        ddl::Partition { values, location }
+    });
+    ddl::add_partitions(table, name, add).try_for_each(|statement| out.statement(&statement?))?;
+    ddl::drop_partitions(table, name, partitions.gone).try_for_each(|statement| out.statement(&statement?))
+}
+
+/// Reads the location's listing: every manifest of the table's own shape is a partition, but for those that have been
+/// empty for as long as prune wants.
+async fn published(global: &Global, table: &Table, location: &Uri, store: Arc<dyn Store>) -> Result<PartitionsOf> {
+    let shape = Shape::of(table);
+    let nothing = || {
+        let message = format!("nothing of `{}` is published at {}", Shown(&table.name), location.shown());
+        Error::new(ErrorKind::NotFound, message)
+            .help("restitch apply; or print what it would come to: restitch ddl --planned")
+    };
+    let found = lease::read(store.as_ref(), location).await?.ok_or_else(nothing)?;
+    if found.marker.table != table.name {
+        let message = format!("{} holds the table `{}`", location.shown(), Shown(&found.marker.table));
+        return Err(Error::new(ErrorKind::Ownership, message).help("choose another location"));
+    }
+    if found.marker.shape() != Some(shape.clone()) {
+        let message = format!(
+            "`{}` is published as {}, the rules say {}",
+            Shown(&table.name),
+            Shown(&found.marker.layout),
+            Shown(&shape.text())
+        );
+        return Err(Error::new(ErrorKind::Moves, message).help("restitch plan says what to do"));
+    }
+    if found.marker.unfinished.is_some() {
+        global.say(format_args!(
+            "{}  note: an apply has not ended; this is what it has written so far",
+            Shown(&table.name)
+        ));
+    }
+    let now = store.get(&location.join(MARKER)).await?.ok_or_else(nothing)?.now;
+    let mut partitions = PartitionsOf { present: Vec::new(), gone: Vec::new() };
+    if table.partitioned_by.is_empty() {
+        return Ok(partitions);
+    }
+    let mut pages = store.list(location, None);
+    while let Some(page) = pages.try_next().await? {
+        for object in page.objects() {
+            let below = object.key.strip_prefix(location.key.as_str());
+            let Some(values) = below.and_then(|below| shape.values(below)) else { continue };
+            let is_gone = object.size == Some(0) && object.modified.is_some_and(|at| now - at > EMPTY_FOR_S);
+            if is_gone { partitions.gone.push(values) } else { partitions.present.push(values) }
+        }
+    }
+    Ok(partitions)
+}
+
+/// How long a partition is empty before prune drops it, in seconds.
+const EMPTY_FOR_S: i64 = 24 * 60 * 60;
+
+/// What the rules make of the listing, for each of `tables`; nothing is published or looked up there.
+async fn plan_partitions(global: &Global, rules: &Rules, tables: &[&Table]) -> Result<Vec<PartitionsOf>> {
+    let program = Program::new(rules);
+    let sources = Sources::open(rules, &global.listing)?;
+    let progress = Progress::start(global);
+    let mut show = |at: &survey::Progress<'_>| {
+        let prefix = at.prefix.map_or_else(|| "everything".to_owned(), Uri::shown);
+        progress.say(format_args!("listing  {prefix}  {} keys", at.keys));
+    };
+    let traps: Vec<Traps> = rules.tables.iter().map(Traps::for_table).collect();
+    let mut counts = vec![TrapCounts::default(); rules.tables.len()];
+    let inspect = |table: usize, _: &crate::listing::Object<'_>, line: &[u8]| {
+        let found = traps[table].line_traps(line);
+        if !found.is_empty() {
+            counts[table].add(found, line);
+        }
+        !(rules.tables[table].on_trap == OnTrap::Skip && traps[table].is_error(found))
+    };
+    let mut mapper = Mapper::new(&program);
+    let mut groups = Groups::new(rules, now_s()).inspected_by(Box::new(inspect));
+    survey::survey(&program, &sources, &mut mapper, &mut groups, &mut show).await?;
+    let mut found: Vec<Option<TableGroups>> = groups.finish(&mapper)?.into_iter().map(Some).collect();
+    drop(progress);
+    let mut out = Vec::with_capacity(tables.len());
+    for table in tables {
+        let index = rules.tables.iter().position(|one| one.name == table.name).expect("a table of the file");
+        if let Some(error) = traps[index].refusal(table, &counts[index]) {
+            return Err(error);
+        }
+        // Named twice, it is printed twice.
+        let groups = found[index].take().unwrap_or_default();
+        out.push(of_groups(table, groups)?);
+    }
+    Ok(out)
+}
+
+fn of_groups(table: &Table, groups: TableGroups) -> Result<PartitionsOf> {
+    let shape = Shape::of(table);
+    let location = current::publishable(table)?;
+    let samples: Vec<String> = groups.partitions.iter().take(3).map(|group| shape.shown(&group.values)).collect();
+    let count = groups.partitions.len() as u64;
+    if let Some(error) = brakes::too_many_partitions(&table.name, &table.limits, count, &samples) {
+        return Err(error);
+    }
+    let desired = manifest::desired(&shape, location, groups.partitions, false)?;
+    Ok(PartitionsOf { present: desired.into_iter().map(|one| one.values).collect(), gone: Vec::new() })
+}
+
+/// Says the table's warnings; its errors stop.
+fn warn(global: &Global, table: &Table) -> Result<()> {
+    let traps = Traps::for_table(table);
+    if let Some(error) = traps.refusal(table, &TrapCounts::default()) {
+        return Err(error);
+    }
+    for finding in traps.on_table().iter().filter(|finding| finding.level == Level::Warning) {
+        let readers: Vec<String> = finding.readers.iter().map(|reader| ReaderName(*reader).to_string()).collect();
+        let (name, readers) = (Shown(&table.name), readers.join(", "));
+        global.say(format_args!(
+            "{name}  warning: {} ({readers}): {}; {}",
+            finding.trap,
+            finding.detail,
+            finding.of().reason
+        ));
+    }
+    Ok(())
+}
+
+fn chosen<'r>(rules: &'r Rules, names: &[String]) -> Result<Vec<&'r Table>> {
+    if names.is_empty() {
+        return Ok(rules.tables.iter().collect());
+    }
+    let table = |name: &String| {
+        rules.tables.iter().find(|table| table.name == *name).ok_or_else(|| {
+            let all: Vec<String> = rules.tables.iter().map(|table| Shown(&table.name).to_string()).collect();
+            let message = format!("there is no table `{}` in {}", Shown(name), Shown(&rules.path.to_string_lossy()));
+            Error::new(ErrorKind::Usage, message).help(format!("its tables are {}", all.join(", ")))
+        })
+    };
+    names.iter().map(table).collect()
+}
+
+/// Where statements go.
+enum Out {
+    /// One after another, each with `;` and a newline; a blank line between tables.
+    Script { output: Output, tables: u32 },
+    /// One a file.
+    Files { directory: PathBuf, written: u32 },
+}
+
+impl Out {
+    /// Begins a table.
+    fn table(&mut self, _: &Table) -> Result<()> {
+        if let Out::Script { output, tables } = self {
+            *tables += 1;
+            if *tables > 1 {
+                output.write(b"\n")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn statement(&mut self, statement: &Statement) -> Result<()> {
+        match self {
+            Out::Script { output, .. } => write!(output, "{statement}"),
+            Out::Files { directory, written } => {
+                *written += 1;
+                let path = directory.join(format!("{written:04}-{}.sql", statement.kind.name()));
+                let text = format!("{}\n", statement.text);
+                std::fs::write(&path, text).map_err(|error| Error::io(Shown(&path.to_string_lossy()), error))
+            }
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Out::Script { mut output, .. } => output.flush(),
+            Out::Files { .. } => Ok(()),
+        }
+    }
+}
+
+/// Makes the directory of `--split`. Files of an earlier run beside new ones would be run with them, so it must be empty.
+fn empty_directory(directory: &Path) -> Result<PathBuf> {
+    let shown = || Shown(&directory.to_string_lossy()).to_string();
+    std::fs::create_dir_all(directory).map_err(|error| Error::io(shown(), error))?;
+    let mut entries = std::fs::read_dir(directory).map_err(|error| Error::io(shown(), error))?;
+    if entries.next().is_some() {
+        let message = format!("{} is not empty: what lies there would be taken for statements of this run", shown());
+        return Err(Error::new(ErrorKind::Usage, message).help("name a new directory, or empty this one"));
+    }
+    Ok(directory.to_owned())
+}
+
+fn now_s() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The day in UTC, `yyyy-MM-dd`.
+fn today() -> String {
+    jiff::Timestamp::from_second(now_s()).map_or_else(|_| String::new(), |now| now.strftime("%Y-%m-%d").to_string())
+}
