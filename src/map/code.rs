@@ -104,6 +104,11 @@ impl Code {
         code
     }
 
+    /// Whether it neither makes captures nor asks for any.
+    pub fn captures_nothing(&self) -> bool {
+        self.agains.is_empty() && !self.instructions.iter().any(|i| matches!(i, Instruction::Save { .. }))
+    }
+
     /// The captures that any of these parts asks for again.
     pub fn asked(&self) -> Vec<u32> {
         let mut asked: Vec<u32> = self.agains.iter().flat_map(|again| again.captures.iter().copied()).collect();

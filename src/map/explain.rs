@@ -7,7 +7,6 @@ use std::ops::Range;
 use super::Why;
 use super::backtrack::{Furthest, Scratch, UNSET};
 use super::code::{Code, Instruction};
-use super::mapper::skipped;
 use super::page::Object;
 use super::pattern::{RulePattern, flat};
 use super::program::{Compiled, Program};
@@ -128,7 +127,8 @@ pub fn explain(program: &Program, object: &Object<'_>) -> Result<Explanation> {
         for rule in 0..table.rules.len() {
             rules.push(Explainer { program, table, number, rule: &table.rules[rule], index: rule, object }.verdict()?);
         }
-        let skipped = skipped(&table.skip, object);
+        let skips = program.tables[number].skips;
+        let skipped = skips.why(skips.given_by(object, object.base_name()));
         let leaves = |verdict: &RuleVerdict| {
             matches!(verdict, RuleVerdict::Excluded { from: ExcludedBy::Table | ExcludedBy::Defaults, .. })
         };
@@ -142,7 +142,7 @@ pub fn explain(program: &Program, object: &Object<'_>) -> Result<Explanation> {
     }
     Ok(Explanation {
         is_manifest: program.is_manifest(object.bucket, object.key),
-        is_hidden_below: program.is_hidden_below(object.bucket, object.key),
+        is_hidden_below: program.is_hidden_below(object.bucket, object.key) || program.hides_base_name(object),
         tables,
     })
 }

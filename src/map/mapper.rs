@@ -6,21 +6,24 @@
 use std::ops::Range;
 
 use super::backtrack::{Scratch, TooManySteps, UNSET};
+use super::directory::{Candidate, Directory};
 use super::intern::Interner;
 use super::page::{Object, Page};
-use super::program::{Compiled, Program, TableProgram};
+use super::program::{Compiled, DecidedBy, How, Program, Skips, TableProgram};
 use super::select::{Arena, Contest, Group, Waiting};
 use super::values::{Captured, Lacking, Match, NoValue, Read, write_text};
 use super::{PartitionId, Sink, Taken, Why};
 use crate::error::{Error, ErrorKind, Result};
-use crate::rules::table::{Claim, Pick, PickOne, Rule, Skip, Table, ValueSource};
+use crate::rules::table::{Claim, Pick, PickOne, Rule, Table, ValueSource};
 use crate::value::PartitionValue;
 
 /// Maps pages by a [`Program`].
 #[derive(Debug)]
 pub struct Mapper<'p> {
     program: &'p Program,
+    directory: Directory,
     partitions: Partitions,
+    remembered: Remembered,
     /// Per marker program: the markers seen, as what the names that they bind stand for.
     markers: Vec<Interner>,
     waiting: Waiting,
@@ -31,17 +34,35 @@ pub struct Mapper<'p> {
 }
 
 /// Buffers that every object uses anew.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Work {
     scratch: Scratch,
-    /// `bucket/`
-    bucket: String,
-    /// The bucket, a slash, the key.
-    text: String,
+    /// Of the rule in hand; those that it has no use for are of some rule before.
     slots: Vec<u32>,
     read: Read,
-    expression: String,
+    text: String,
     bytes: Vec<u8>,
+}
+
+/// What captures came to before, by rule. Forgotten whenever it has grown too large.
+#[derive(Debug, Default)]
+struct Remembered {
+    captures: Interner,
+    outcomes: Vec<Outcome>,
+}
+
+/// Bytes of captures that are remembered, and how many.
+const REMEMBERED_BYTES: usize = 16 << 20;
+const REMEMBERED: usize = 1 << 18;
+
+/// What a match comes to, as far as its captures decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    BadDate,
+    Filtered,
+    /// No value, for this reason: said only once `exclude` has had its say.
+    NoValue(Why),
+    Partition(PartitionId),
 }
 
 /// Partitions and what their numbers stand for.
@@ -75,22 +96,36 @@ impl<'p> Mapper<'p> {
     pub fn new(program: &'p Program) -> Mapper<'p> {
         Mapper {
             program,
+            directory: Directory::new(program),
             partitions: Partitions::default(),
+            remembered: Remembered::default(),
             markers: program.markers.iter().map(|_| Interner::default()).collect(),
             waiting: Waiting::default(),
             contest: Contest::default(),
-            work: Work::default(),
+            work: Work {
+                scratch: Scratch::default(),
+                slots: vec![UNSET; program.most_slots],
+                read: Read::default(),
+                text: String::new(),
+                bytes: Vec::new(),
+            },
             taken: Vec::new(),
         }
     }
 
-    /// Maps the objects of a page. Pages may come in any order.
+    /// Maps the objects of a page. Pages may come in any order; sorted keys are cheapest.
     ///
     /// # Errors
     /// `Usage` where a rule asks for what the listing lacks (a size, a time, a storage class); `Unsupported` where a rule
     /// with repeated captures takes too many steps on a key. After an error the mapper is of no more use.
     pub fn page(&mut self, page: &Page, sink: &mut impl Sink) -> Result<()> {
-        page.objects().try_for_each(|object| self.object(&object, sink))
+        let mut known = self.directory.is_in(page.bucket());
+        for object in page.objects() {
+            let base_name = self.enter(&object, known);
+            known = true;
+            self.object(&object, base_name, sink)?;
+        }
+        Ok(())
     }
 
     /// Ends the listing: what `pick` or `done` held back comes out, in the order of the input.
@@ -99,11 +134,14 @@ impl<'p> Mapper<'p> {
     /// As [`Mapper::page`].
     pub fn finish(&mut self, sink: &mut impl Sink) -> Result<()> {
         let mut waiting = std::mem::take(&mut self.waiting);
-        for number in (0..waiting.len()).filter(|number| waiting.verdict(*number).is_none()).collect::<Vec<_>>() {
+        for number in 0..waiting.len() {
+            if waiting.verdict(number).is_some() {
+                continue;
+            }
             let object = waiting.object(number);
-            self.work.begin(&object);
+            let base_name = self.enter(&object, self.directory.is_in(object.bucket));
             // No rule waits on the last walk.
-            if let Walk::Done(why) = self.walk(&object, true)? {
+            if let Walk::Done(why) = self.walk(&object, base_name, true)? {
                 let candidates = self.contest.enter(&self.taken, object.modified);
                 waiting.decide(number, candidates, why);
             }
@@ -130,123 +168,271 @@ impl<'p> Mapper<'p> {
         self.partitions.entries.len() as u32
     }
 
-    fn object(&mut self, object: &Object<'_>, sink: &mut impl Sink) -> Result<()> {
-        if self.program.is_manifest(object.bucket, object.key) {
+    /// Takes up the object's directory, if it is not the one in hand; `same_bucket` if the bucket is. Returns the base
+    /// name.
+    #[inline]
+    fn enter<'o>(&mut self, object: &Object<'o>, same_bucket: bool) -> &'o str {
+        let slash = memchr::memrchr(b'/', object.key.as_bytes()).map_or(0, |slash| slash + 1);
+        let (path, base_name) = object.key.split_at(slash);
+        if !same_bucket || !self.directory.is(path) {
+            self.directory.enter(self.program, object.bucket, path);
+        }
+        base_name
+    }
+
+    #[inline]
+    fn object(&mut self, object: &Object<'_>, base_name: &str, sink: &mut impl Sink) -> Result<()> {
+        if self.directory.is_manifest {
             sink.leave(object, Why::Manifest);
             return Ok(());
         }
-        self.work.begin(object);
-        self.note_markers(object)?;
-        match self.walk(object, false)? {
+        if !self.directory.markers.is_empty() {
+            self.note_markers(object, base_name)?;
+        }
+        match self.walk(object, base_name, false)? {
             Walk::Waits => self.waiting.hold(object, None),
+            Walk::Done(why) if self.taken.is_empty() => sink.leave(object, why),
             Walk::Done(why) if self.taken.iter().any(|(_, steps)| !steps.is_empty()) => {
                 let candidates = self.contest.enter(&self.taken, object.modified);
                 self.waiting.hold(object, Some((candidates, why)));
             }
-            Walk::Done(why) => emit(object, self.taken.iter().map(|(taken, _)| (*taken, false)), why, sink),
+            Walk::Done(_) => self.taken.iter().for_each(|(taken, _)| sink.take(object, *taken)),
         }
         Ok(())
     }
 
     /// Remembers the object as a marker of every `done` that it matches, whatever the rules make of it.
-    fn note_markers(&mut self, object: &Object<'_>) -> Result<()> {
+    fn note_markers(&mut self, object: &Object<'_>, base_name: &str) -> Result<()> {
         let program = self.program;
-        for (marker, seen) in program.markers.iter().zip(&mut self.markers) {
-            let matches = self.work.matches(&marker.compiled, object);
-            if !matches.map_err(|_| too_many_steps("a `done`", object))? || !self.work.read(&marker.compiled, object) {
+        for index in 0..self.directory.markers.len() {
+            let number = self.directory.markers[index] as usize;
+            let compiled = &program.markers[number].compiled;
+            let matches = self.matches(compiled, base_name);
+            if !matches.map_err(|_| too_many_steps("a `done`", object))? || !self.read(compiled, object) {
                 continue;
             }
-            let Work { bucket, slots, read, expression, bytes, .. } = &mut self.work;
-            let matched = Match::new(&marker.compiled, bucket, slots, read, object, program);
-            if matched.write_names(&marker.binds, expression, bytes) {
-                seen.intern(bytes);
+            let Work { slots, read, text, bytes, .. } = &mut self.work;
+            let matched = Match::new(compiled, &self.directory.bucket_text, slots, read, object, program);
+            if matched.write_names(&program.markers[number].binds, text, bytes) {
+                self.markers[number].intern(bytes);
             }
         }
         Ok(())
     }
 
     /// Holds the object against every table that may take it; `last` when no more markers can come.
-    fn walk(&mut self, object: &Object<'_>, last: bool) -> Result<Walk> {
+    fn walk(&mut self, object: &Object<'_>, base_name: &str, last: bool) -> Result<Walk> {
         let program = self.program;
         self.taken.clear();
+        let given = program.skips.given_by(object, base_name);
         let mut why = Why::Manifest;
-        for (number, table) in program.rules.tables.iter().enumerate() {
-            if let Some(skipped) = skipped(&table.skip, object) {
-                why = why.max(skipped);
-                continue;
-            }
-            match self.table(number, object, last)? {
+        // Candidates before this one are of tables that are done with.
+        let mut next = 0;
+        while let Some(candidate) = self.directory.candidates.get(next) {
+            let table = candidate.table as usize;
+            let verdict = match program.tables[table].skips.why(given) {
+                Some(skipped) => Verdict::Leaves(skipped),
+                None => self.candidate(next, object, base_name, last)?,
+            };
+            next += 1;
+            match verdict {
+                Verdict::Passes(reason) => {
+                    why = why.max(reason);
+                    continue;
+                }
+                Verdict::Leaves(reason) => why = why.max(reason),
                 Verdict::Takes(taken, steps) => {
                     self.taken.push((taken, steps));
                     if program.rules.claim == Claim::First {
-                        break;
+                        return Ok(Walk::Done(why));
                     }
                 }
-                Verdict::Passes(reason) | Verdict::Leaves(reason) => why = why.max(reason),
                 Verdict::Waits => return Ok(Walk::Waits),
             }
+            while self.directory.candidates.get(next).is_some_and(|other| other.table as usize == table) {
+                next += 1;
+            }
         }
-        if why == Why::Unmatched && program.is_hidden_below(object.bucket, object.key) {
-            why = Why::Hidden;
+        if self.taken.is_empty() && why <= Why::Unmatched {
+            why = self.why_unmatched(why, given, object);
         }
         Ok(Walk::Done(why))
     }
 
-    fn table(&mut self, number: usize, object: &Object<'_>, last: bool) -> Result<Verdict> {
-        let program = self.program;
-        let mut why = Why::Unmatched;
-        for (index, rule) in program.tables[number].rules.iter().enumerate() {
-            let matches = self.work.matches(&rule.compiled, object);
-            if !matches.map_err(|_| too_many_steps(&place(program.table(number), index), object))? {
-                continue;
-            }
-            match self.rule(number, index, object, last)? {
-                Verdict::Passes(reason) => why = why.max(reason),
-                verdict => return Ok(verdict),
-            }
-        }
-        Ok(Verdict::Passes(why))
+    /// The reason where no rule matched: some table does not skip the object, or why they all do.
+    fn why_unmatched(&mut self, so_far: Why, given: Skips, object: &Object<'_>) -> Why {
+        let reasons = self.program.tables.iter().map(|table| table.skips.why(given).unwrap_or(Why::Unmatched));
+        let why = reasons.max().map_or(Why::Unmatched, |reason| reason.max(so_far));
+        if why == Why::Unmatched && self.directory.is_hidden_below(self.program, object) { Why::Hidden } else { why }
     }
 
-    /// What stands between a match and taking the object: dates, `exclude`, `where`, `done`, values, in this order.
-    fn rule(&mut self, number: usize, index: usize, object: &Object<'_>, last: bool) -> Result<Verdict> {
+    /// What one rule says.
+    #[inline]
+    fn candidate(&mut self, index: usize, object: &Object<'_>, base_name: &str, last: bool) -> Result<Verdict> {
         let program = self.program;
-        let table = program.table(number);
-        let (rule, compiled) = (&table.rules[index], &program.tables[number].rules[index]);
-        if !self.work.read(&compiled.compiled, object) {
+        let Candidate { table, rule, outcome } = self.directory.candidates[index];
+        let compiled = &program.tables[table as usize].rules[rule as usize];
+        let matches = self.matches(&compiled.compiled, base_name);
+        let place = |_| too_many_steps(&place(program.table(table as usize), rule as usize), object);
+        if !matches.map_err(place)? {
+            return Ok(Verdict::Passes(Why::Unmatched));
+        }
+        let outcome = match (compiled.decided_by, outcome) {
+            (DecidedBy::Object, _) => return self.rule(table as usize, rule as usize, object, base_name, last),
+            (_, Some(outcome)) => outcome,
+            (DecidedBy::Directory, None) => {
+                let outcome = self.outcome(table as usize, rule as usize, object);
+                *self.directory.candidates[index].outcome.insert(outcome)
+            }
+            (DecidedBy::Captures, None) => self.remembered_outcome(table as usize, rule as usize, object),
+        };
+        if outcome == Outcome::BadDate {
             return Ok(Verdict::Passes(Why::BadDate));
         }
-        if table.exclude.iter().any(|exclude| exclude.excludes(object)) {
+        if self.directory.excludes(program, &program.tables[table as usize].excludes, object, base_name) {
             return Ok(Verdict::Leaves(Why::Excluded));
         }
-        if rule.exclude.iter().any(|exclude| exclude.excludes(object)) {
+        if self.directory.excludes(program, &compiled.excludes, object, base_name) {
             return Ok(Verdict::Passes(Why::Excluded));
         }
-        let Work { bucket, slots, read, bytes, expression, .. } = &mut self.work;
+        Ok(match outcome {
+            Outcome::BadDate => Verdict::Passes(Why::BadDate),
+            Outcome::Filtered => Verdict::Passes(Why::Filtered),
+            Outcome::NoValue(why) => Verdict::Passes(why),
+            Outcome::Partition(partition) => Verdict::Takes(Taken { table, rule, partition, prefix_len: None }, 0..0),
+        })
+    }
+
+    /// Whether a pattern matches an object of the directory in hand; its slots are left behind.
+    #[inline]
+    fn matches(&mut self, compiled: &Compiled, base_name: &str) -> Result<bool, TooManySteps> {
+        let Work { scratch, slots, .. } = &mut self.work;
+        let slots = &mut slots[..compiled.pattern.slots as usize];
+        let (number, program) = match &compiled.how {
+            How::Whole(code) => {
+                slots.fill(UNSET);
+                return scratch.first(code, self.directory.text_of(base_name), 0, slots);
+            }
+            How::Split { directory, base_name } => (*directory, base_name),
+        };
+        let name = base_name.as_bytes();
+        let start = self.directory.len();
+        let fast = program.fast.as_ref().filter(|fast| fast.decides(name));
+        if let Some(fast) = fast
+            && !fast.matches(name, start as u32, slots)
+        {
+            return Ok(false);
+        }
+        let ways = self.directory.ways(self.program, number, scratch)?;
+        for index in 0..ways.count {
+            let way = self.directory.way(self.program, number, ways, index);
+            if fast.is_some() {
+                // The base name has written its own slots.
+                let saves = self.program.directories[number as usize].saves.iter();
+                saves.for_each(|slot| slots[*slot as usize] = way[*slot as usize]);
+                return Ok(true);
+            }
+            slots.fill(UNSET);
+            slots[..way.len()].copy_from_slice(way);
+            if scratch.first(&program.code, self.directory.text_of(base_name), start, slots)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads the captures of the match; `false` if one of its dates does not exist.
+    fn read(&mut self, compiled: &Compiled, object: &Object<'_>) -> bool {
+        let captured = Captured { bucket: &self.directory.bucket_text, key: object.key, slots: &self.work.slots };
+        self.work.read.captures(&compiled.pattern, &compiled.names, &captured, object.size)
+    }
+
+    /// What the captures of a match come to, from memory where they have come before.
+    fn remembered_outcome(&mut self, table: usize, rule: usize, object: &Object<'_>) -> Outcome {
+        let compiled = &self.program.tables[table].rules[rule].compiled;
+        let captured = Captured { bucket: &self.directory.bucket_text, key: object.key, slots: &self.work.slots };
+        let bytes = &mut self.work.bytes;
+        bytes.clear();
+        bytes.extend_from_slice(&(table as u32).to_le_bytes());
+        bytes.extend_from_slice(&(rule as u32).to_le_bytes());
+        (0..compiled.pattern.captures.len() as u32).for_each(|capture| write_text(captured.text(capture), bytes));
+        if let Some(known) = self.remembered.captures.find(bytes) {
+            return self.remembered.outcomes[known as usize];
+        }
+        if self.remembered.captures.len() >= REMEMBERED || self.remembered.captures.bytes_len() >= REMEMBERED_BYTES {
+            self.remembered.captures.clear();
+            self.remembered.outcomes.clear();
+        }
+        self.remembered.captures.intern(bytes);
+        let outcome = self.outcome(table, rule, object);
+        self.remembered.outcomes.push(outcome);
+        outcome
+    }
+
+    /// What the captures of a match come to. The rule asks for nothing else of the object.
+    fn outcome(&mut self, table: usize, rule: usize, object: &Object<'_>) -> Outcome {
+        let program = self.program;
+        let compiled = &program.tables[table].rules[rule].compiled;
+        if !self.read(compiled, object) {
+            return Outcome::BadDate;
+        }
+        let said = &program.table(table).rules[rule];
+        let Work { slots, read, text, bytes, .. } = &mut self.work;
+        let matched = Match::new(compiled, &self.directory.bucket_text, slots, read, object, program);
+        for condition in &said.conditions {
+            match matched.holds(condition, text) {
+                Ok(true) => {}
+                Ok(false) => return Outcome::Filtered,
+                Err(no_value) => return Outcome::NoValue(no_value.why()),
+            }
+        }
+        match self.partitions.find(table, &program.tables[table], said, &matched, text, bytes) {
+            Ok(partition) => Outcome::Partition(partition),
+            Err(no_value) => Outcome::NoValue(no_value.why()),
+        }
+    }
+
+    /// What stands between a match and taking the object, where the object itself has a say: dates, `exclude`, `where`,
+    /// `done`, values, in this order.
+    fn rule(&mut self, table: usize, rule: usize, object: &Object<'_>, base_name: &str, last: bool) -> Result<Verdict> {
+        let program = self.program;
+        let of_table = program.table(table);
+        let (said, compiled) = (&of_table.rules[rule], &program.tables[table].rules[rule]);
+        if !self.read(&compiled.compiled, object) {
+            return Ok(Verdict::Passes(Why::BadDate));
+        }
+        if self.directory.excludes(program, &program.tables[table].excludes, object, base_name) {
+            return Ok(Verdict::Leaves(Why::Excluded));
+        }
+        if self.directory.excludes(program, &compiled.excludes, object, base_name) {
+            return Ok(Verdict::Passes(Why::Excluded));
+        }
+        let bucket = &self.directory.bucket_text;
+        let Work { slots, read, bytes, text, .. } = &mut self.work;
         let matched = Match::new(&compiled.compiled, bucket, slots, read, object, program);
-        for condition in &rule.conditions {
-            match matched.holds(condition, expression) {
+        for condition in &said.conditions {
+            match matched.holds(condition, text) {
                 Ok(true) => {}
                 Ok(false) => return Ok(Verdict::Passes(Why::Filtered)),
-                Err(no_value) => return verdict(no_value, table, index, object),
+                Err(no_value) => return verdict(no_value, of_table, rule, object),
             }
         }
         if let Some(marker) = compiled.marker {
-            let bound = matched.write_names(&program.markers[marker as usize].binds, expression, bytes);
+            let bound = matched.write_names(&program.markers[marker as usize].binds, text, bytes);
             if !bound || self.markers[marker as usize].find(bytes).is_none() {
                 return Ok(if last { Verdict::Passes(Why::Waiting) } else { Verdict::Waits });
             }
         }
-        let partition = match self.partitions.find(number, &program.tables[number], rule, &matched, expression, bytes) {
+        let partition = match self.partitions.find(table, &program.tables[table], said, &matched, text, bytes) {
             Ok(partition) => partition,
-            Err(no_value) => return verdict(no_value, table, index, object),
+            Err(no_value) => return verdict(no_value, of_table, rule, object),
         };
         let prefix_len = compiled.line_end.map(|slot| slots[slot as usize].saturating_sub(bucket.len() as u32));
-        let taken = Taken { table: number as u32, rule: index as u32, partition, prefix_len };
+        let taken = Taken { table: table as u32, rule: rule as u32, partition, prefix_len };
         let start = self.contest.steps_len();
-        for step in &table.pick {
-            if let Err(no_value) = add_step(&mut self.contest, step, index, partition, &matched, expression) {
-                return verdict(no_value, table, index, object);
+        for step in &of_table.pick {
+            if let Err(no_value) = add_step(&mut self.contest, step, rule, partition, &matched, text) {
+                return verdict(no_value, of_table, rule, object);
             }
         }
         Ok(Verdict::Takes(taken, start..self.contest.steps_len()))
@@ -270,35 +456,6 @@ impl<'a> Match<'a> {
             object,
             lookups: &program.rules.lookups,
         }
-    }
-}
-
-impl Work {
-    /// Sets up for an object.
-    fn begin(&mut self, object: &Object<'_>) {
-        self.bucket.clear();
-        self.bucket.push_str(&object.bucket.name);
-        self.bucket.push('/');
-        self.text.clear();
-        self.text.push_str(&self.bucket);
-        self.text.push_str(object.key);
-    }
-
-    /// Whether the whole match text matches; the slots are left behind.
-    fn matches(&mut self, compiled: &Compiled, object: &Object<'_>) -> Result<bool, TooManySteps> {
-        let text = self.text.as_bytes();
-        if compiled.scheme != object.bucket.scheme || !text.starts_with(&compiled.prefix) {
-            return Ok(false);
-        }
-        self.slots.clear();
-        self.slots.resize(compiled.pattern.slots as usize, UNSET);
-        self.scratch.first(&compiled.code, text, 0, &mut self.slots)
-    }
-
-    /// Reads the captures of the match; `false` if one of its dates does not exist.
-    fn read(&mut self, compiled: &Compiled, object: &Object<'_>) -> bool {
-        let captured = Captured { bucket: &self.bucket, key: object.key, slots: &self.slots };
-        self.read.captures(&compiled.pattern, &compiled.names, &captured, object.size)
     }
 }
 
@@ -386,25 +543,6 @@ fn add_step(
     Ok(())
 }
 
-/// Why the table does not look at the object at all.
-pub(super) fn skipped(skip: &Skip, object: &Object<'_>) -> Option<Why> {
-    let base = object.base_name();
-    let archived = |class: &str| matches!(class, "GLACIER" | "DEEP_ARCHIVE");
-    if skip.markers && object.key.ends_with('/') {
-        Some(Why::Marker)
-    } else if skip.hidden && base.starts_with(['.', '_']) {
-        Some(Why::Hidden)
-    } else if skip.folder && base.ends_with("_$folder$") {
-        Some(Why::Folder)
-    } else if skip.empty && object.size == Some(0) {
-        Some(Why::Empty)
-    } else if skip.archived && object.storage_class.is_some_and(archived) {
-        Some(Why::Archived)
-    } else {
-        None
-    }
-}
-
 /// Says what became of an object: the tables that take it, those whose `pick` left it out, or why there are none.
 fn emit(object: &Object<'_>, taken: impl Iterator<Item = (Taken, bool)>, why: Why, sink: &mut impl Sink) {
     let mut takers = 0;
@@ -425,11 +563,8 @@ fn emit(object: &Object<'_>, taken: impl Iterator<Item = (Taken, bool)>, why: Wh
 
 /// The verdict where a condition or a value came to nothing, or the error where the listing lacks what it needs.
 fn verdict(no_value: NoValue, table: &Table, rule: usize, object: &Object<'_>) -> Result<Verdict> {
-    let attribute = match no_value {
-        NoValue::Bad => return Ok(Verdict::Passes(Why::BadValue)),
-        NoValue::NoLookup => return Ok(Verdict::Passes(Why::NoLookup)),
-        NoValue::Lacks(lacking) => lacking.name(),
-    };
+    let NoValue::Lacks(lacking) = no_value else { return Ok(Verdict::Passes(no_value.why())) };
+    let attribute = lacking.name();
     Err(Error::new(
         ErrorKind::Usage,
         format!("{} asks for `{attribute}`, which the listing does not say", place(table, rule)),

@@ -18,12 +18,15 @@ pub mod shapes;
 pub mod tests;
 
 mod backtrack;
+mod base_name;
 mod code;
+mod directory;
 mod intern;
 #[cfg(test)]
 mod oracle;
 mod pattern;
 mod select;
+mod split;
 mod values;
 
 pub use mapper::Mapper;

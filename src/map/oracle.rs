@@ -2,13 +2,19 @@
 //! Random templates, and keys made so that they nearly match.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 
 use super::backtrack::{Scratch, UNSET};
 use super::code::Code;
+use super::page::{Object, PageBuilder};
 use super::pattern::{RulePattern, plain};
 use super::values::{Captured, Read, names};
+use super::{Mapper, Program, Sink, Taken, Why};
 use crate::rules::date::DatePieces;
+use crate::rules::table::{Claim, Column, Layout, Limits, LineKind, Matcher, Rule, Rules, Skip, Table, ValueSource};
 use crate::rules::template::{GroupKind, Template};
+use crate::uri::{Bucket, Scheme};
+use crate::value::{PartitionValue, hive_unescape};
 
 /// What a match binds: every name with its value, NULL where nothing was taken.
 type Bound = Vec<(String, Option<String>)>;
@@ -93,6 +99,110 @@ fn bound(pattern: &RulePattern, text: &str, slots: &[u32]) -> Result<Bound, ()> 
     Ok(bound)
 }
 
+/// A rule file of one table with one rule, with a column for every name that the template binds.
+fn rules(template: &Template, ignore_case: bool) -> Rules {
+    let mut names: Vec<String> = template.captures().iter().map(|capture| capture.name.to_owned()).collect();
+    names.sort();
+    let column = |name: &String| Column { name: name.clone(), ddl_type: "string".into(), comment: None };
+    let rule = Rule {
+        number: 1,
+        line: 1,
+        matcher: Matcher::Template(template.clone()),
+        ignore_case,
+        values: names.iter().cloned().map(ValueSource::Capture).collect(),
+        conditions: Vec::new(),
+        exclude: Vec::new(),
+        done: None,
+        line_kind: LineKind::Object,
+    };
+    let table = Table {
+        name: "t".into(),
+        line: 1,
+        location: None,
+        engines: Vec::new(),
+        columns: Vec::new(),
+        partitioned_by: names.iter().map(column).collect(),
+        comment: None,
+        format: None,
+        properties: Vec::new(),
+        ddl: None,
+        layout: Layout { parts: Vec::new(), custom: false },
+        partitions: Default::default(),
+        publish: Default::default(),
+        accept_moves: false,
+        append_only: false,
+        on_trap: Default::default(),
+        limits: Limits::default(),
+        skip: Skip { markers: false, hidden: false, folder: false, empty: false, archived: false },
+        exclude: Vec::new(),
+        pick: Vec::new(),
+        rules: vec![rule],
+        tests: Vec::new(),
+    };
+    Rules {
+        path: "restitch.toml".into(),
+        project: None,
+        claim: Claim::Every,
+        lookups: Vec::new(),
+        listings: Vec::new(),
+        tables: vec![table],
+        removed: Vec::new(),
+    }
+}
+
+/// What the mapper says of one key, in the same form: the values of the partition, or why not.
+type Mapped = Result<Vec<PartitionValue>, Why>;
+
+/// Maps keys of bucket `k`, in this order, by the whole program: directories, base names and all.
+fn by_mapper(template: &Template, ignore_case: bool, texts: &[&str]) -> Vec<Mapped> {
+    struct Said(Vec<Result<Taken, Why>>);
+    impl Sink for Said {
+        fn take(&mut self, _: &Object<'_>, taken: Taken) {
+            self.0.push(Ok(taken));
+        }
+        fn leave(&mut self, _: &Object<'_>, why: Why) {
+            self.0.push(Err(why));
+        }
+    }
+    let program = Program::new(&rules(template, ignore_case));
+    let mut mapper = Mapper::new(&program);
+    let bucket = Bucket::new(Scheme::S3, "k");
+    let mut page = PageBuilder::new(bucket.clone());
+    for text in texts {
+        let key = text.strip_prefix("k/").unwrap();
+        page.push(&Object {
+            bucket: &bucket,
+            key,
+            physical: None,
+            size: None,
+            modified: None,
+            storage_class: None,
+            etag: None,
+        });
+    }
+    let mut said = Said(Vec::new());
+    mapper.page(&page.finish(), &mut said).unwrap();
+    mapper.finish(&mut said).unwrap();
+    let values = |taken: Taken| mapper.partition(taken.partition).1.to_vec();
+    said.0.into_iter().map(|said| said.map(values)).collect()
+}
+
+/// The same by the expression.
+fn mapped_by_expression(template: &Template, ignore_case: bool, text: &str) -> Mapped {
+    let bound = by_expression(template, ignore_case, text).ok_or(Why::Unmatched)?.map_err(|()| Why::BadDate)?;
+    let groups = template.expression(ignore_case).groups;
+    let is_hive =
+        |name: &str| groups.iter().any(|group| group.name.as_deref() == Some(name) && group.kind == GroupKind::Hive);
+    let value = |(name, text): (String, Option<String>)| match text {
+        None => Ok(PartitionValue::NULL),
+        Some(text) if is_hive(&name) => {
+            hive_unescape(&text).map(|text| PartitionValue::new(&text)).ok_or(Why::BadValue)
+        }
+        Some(text) => Ok(PartitionValue::new(&text)),
+    };
+    bound.into_iter().map(value).collect()
+}
+
 /// Pieces that templates are put together of, and texts that stand for them in keys.
 const PIECES: &[(&str, &[&str])] = &[
     ("/", &["/", "/", "//", ""]),
@@ -174,7 +284,42 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Directories, base names and the memory of what came before change nothing.
+    #[test]
+    fn the_mapper_says_what_the_expression_says(
+        (template, text) in case(),
+        other in case(),
+        ignore_case in any::<bool>(),
+    ) {
+        if let Ok(template) = Template::parse(&template) {
+            let sibling = format!("{}/{}", text.rsplit_once('/').unwrap().0, other.1.rsplit('/').next().unwrap());
+            let texts = [text.as_str(), &sibling, &other.1, &text, &sibling];
+            let expected: Vec<Mapped> =
+                texts.iter().map(|text| mapped_by_expression(&template, ignore_case, text)).collect();
+            prop_assert_eq!(by_mapper(&template, ignore_case, &texts), expected);
+        }
+    }
+}
+
+/// The properties say something only if enough of the texts match.
+#[test]
+fn enough_random_texts_match() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut parsed, mut matched) = (0, 0);
+    for _ in 0..1000 {
+        let (template, text) = case().new_tree(&mut runner).unwrap().current();
+        if let Ok(template) = Template::parse(&template) {
+            parsed += 1;
+            matched += usize::from(by_program(&template, false, &text).is_some());
+        }
+    }
+    assert!(parsed > 500 && matched > 100, "of {parsed} templates {matched} matched");
+}
+
 /// How many cases a property gets.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10_000)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_000)
 }

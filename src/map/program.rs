@@ -1,12 +1,19 @@
 //! All rules of all tables, compiled once. Shared by every mapper; nothing in it changes while keys are mapped.
 
-use super::code::Code;
+use super::Why;
+use super::base_name::BaseName;
+use super::code::{Code, Instruction};
+use super::directory::Candidate;
 use super::page::Object;
 use super::pattern::{Pattern, RulePattern, plain};
+use super::split::{Split, split};
 use super::values::{Name, names};
-use crate::rules::table::{Exclude, ExcludeOver, LineKind, Matcher, Rule, Rules, Table};
-use crate::rules::template::{Template, merge_prefixes};
-use crate::uri::{Bucket, Scheme, Uri};
+use crate::rules::set::{Attribute, HoleSource};
+use crate::rules::table::{
+    Condition, ConditionOn, Exclude, ExcludeOver, LineKind, Matcher, Rule, Rules, Skip, Table, ValueSource,
+};
+use crate::rules::template::merge_prefixes;
+use crate::uri::{Bucket, Uri};
 use crate::value::PartitionType;
 
 /// The compiled rules; see [`super::Mapper`] for how keys pass through them.
@@ -21,12 +28,25 @@ pub struct Program {
     prefixes: Vec<(Uri, bool)>,
     /// Markers that rules wait for, one per rule with `done`.
     pub(crate) markers: Vec<MarkerProgram>,
+    /// The directory parts of patterns, each once.
+    pub(crate) directories: Vec<DirectoryProgram>,
+    /// Every `exclude`, each once.
+    pub(crate) excludes: Vec<ExcludeProgram>,
+    /// What can lie in each bucket that a rule names.
+    buckets: Vec<BucketProgram>,
+    /// Every reason to skip that some table has.
+    pub(crate) skips: Skips,
+    /// Slots that the largest pattern needs.
+    pub(crate) most_slots: usize,
 }
 
 #[derive(Debug)]
 pub(crate) struct TableProgram {
     pub rules: Vec<RuleProgram>,
     pub types: Vec<PartitionType>,
+    pub skips: Skips,
+    /// Indices into [`Program::excludes`].
+    pub excludes: Vec<u32>,
 }
 
 /// One rule.
@@ -37,6 +57,20 @@ pub(crate) struct RuleProgram {
     pub line_end: Option<u32>,
     /// An index into [`Program::markers`].
     pub marker: Option<u32>,
+    /// Indices into [`Program::excludes`].
+    pub excludes: Vec<u32>,
+    pub decided_by: DecidedBy,
+}
+
+/// What an outcome depends on once a rule matches: how long it can be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DecidedBy {
+    /// The captures, all of which lie in the directory.
+    Directory,
+    /// The captures.
+    Captures,
+    /// The object too: its attributes, a marker, or the table's `pick`.
+    Object,
 }
 
 /// A `done` template: what is a marker, and the names that an object must agree in.
@@ -50,37 +84,140 @@ pub(crate) struct MarkerProgram {
 /// A `match`, `regex` or `done`, ready to run.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    pub scheme: Scheme,
     /// What every URI that matches begins with one of.
     pub openings: Vec<Uri>,
     pub pattern: RulePattern,
     pub names: Vec<Name>,
-    /// What every match text begins with, bucket and all.
-    pub prefix: Vec<u8>,
+    pub how: How,
+}
+
+/// How a pattern is matched.
+#[derive(Debug)]
+pub(crate) enum How {
+    /// In two parts: the directory, an index into [`Program::directories`], and the base name.
+    Split { directory: u32, base_name: BaseNameProgram },
+    /// The whole text at once.
+    Whole(Code),
+}
+
+#[derive(Debug)]
+pub(crate) struct BaseNameProgram {
+    /// Where it can be had without backtracking.
+    pub fast: Option<BaseName>,
     pub code: Code,
+}
+
+/// The directory part of one pattern or several.
+#[derive(Debug)]
+pub(crate) struct DirectoryProgram {
+    parts: Vec<Pattern>,
+    asked: Vec<u32>,
+    pub code: Code,
+    /// The slots that it fills.
+    pub saves: Vec<u32>,
+    /// One more than the last of them.
+    pub slots: u32,
+    /// A text that stands somewhere in every match.
+    inner: Option<memchr::memmem::Finder<'static>>,
+}
+
+/// An `exclude`, by how little of an object it must see.
+#[derive(Debug)]
+pub(crate) enum ExcludeProgram {
+    /// The directory decides.
+    Directory(Exclude),
+    /// The end of the base name decides.
+    Suffix(String),
+    Any(Exclude),
+}
+
+/// The rules and markers that can match in one bucket.
+#[derive(Debug)]
+struct BucketProgram {
+    bucket: Bucket,
+    rules: Vec<Opening>,
+    markers: Vec<Opening>,
+}
+
+/// What the keys of one rule (or marker) begin with one of.
+#[derive(Debug)]
+struct Opening {
+    table: u32,
+    number: u32,
+    prefixes: Vec<String>,
+}
+
+/// Reasons to skip, a bit each, in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Skips(u8);
+
+impl Skips {
+    const REASONS: [Why; 5] = [Why::Marker, Why::Hidden, Why::Folder, Why::Empty, Why::Archived];
+
+    fn of(skip: &Skip) -> Skips {
+        let flags = [skip.markers, skip.hidden, skip.folder, skip.empty, skip.archived];
+        Skips(flags.into_iter().enumerate().fold(0, |all, (bit, set)| all | u8::from(set) << bit))
+    }
+
+    /// The reasons among these that the object gives.
+    #[inline]
+    pub fn given_by(self, object: &Object<'_>, base_name: &str) -> Skips {
+        if self.0 == 0 {
+            return self;
+        }
+        let archived = |class: &str| matches!(class, "GLACIER" | "DEEP_ARCHIVE");
+        let reasons = [
+            object.key.ends_with('/'),
+            base_name.starts_with(['.', '_']),
+            base_name.ends_with("_$folder$"),
+            object.size == Some(0),
+            object.storage_class.is_some_and(archived),
+        ];
+        Skips(self.0 & reasons.into_iter().enumerate().fold(0, |all, (bit, set)| all | u8::from(set) << bit))
+    }
+
+    /// The first reason that a table with `self` has to skip an object with `given`.
+    #[inline]
+    pub fn why(self, given: Skips) -> Option<Why> {
+        let both = self.0 & given.0;
+        if both == 0 { None } else { Some(Skips::REASONS[both.trailing_zeros() as usize]) }
+    }
 }
 
 impl Program {
     /// Compiles every rule. The rules have been checked, so that nothing can fail.
     pub fn new(rules: &Rules) -> Program {
-        let mut markers = Vec::new();
-        let tables = rules.tables.iter().map(|table| TableProgram {
-            rules: table.rules.iter().map(|rule| compile(rule, &mut markers)).collect(),
-            types: table.partitioned_by.iter().map(|column| column.partition_type()).collect(),
-        });
-        let tables: Vec<TableProgram> = tables.collect();
+        let mut shared = Shared::default();
+        let tables: Vec<TableProgram> = rules.tables.iter().map(|table| shared.table(table)).collect();
+        let skips = tables.iter().fold(Skips(0), |all, table| Skips(all.0 | table.skips.0));
+        let all = tables.iter().flat_map(|table| table.rules.iter().map(|rule| &rule.compiled));
+        let all = all.chain(shared.markers.iter().map(|marker| &marker.compiled));
         Program {
+            most_slots: all.map(|compiled| compiled.pattern.slots as usize).max().unwrap_or(0),
             prefixes: listing_prefixes(rules),
+            buckets: buckets(&tables, &shared.markers),
             tables,
             locations: locations(rules),
-            markers,
+            markers: shared.markers,
+            directories: shared.directories,
+            excludes: shared.excludes,
+            skips,
             rules: rules.clone(),
         }
     }
 
-    /// What must be listed: the literal prefixes of every `match`, `under` and `done`, sorted, none inside another.
-    pub fn prefixes(&self) -> impl ExactSizeIterator<Item = &Uri> {
-        self.prefixes.iter().map(|(prefix, _)| prefix)
+    /// The rules and markers that may take objects of a directory, in the order of the file.
+    pub(crate) fn candidates(
+        &self,
+        bucket: &Bucket,
+        path: &str,
+        candidates: &mut Vec<Candidate>,
+        markers: &mut Vec<u32>,
+    ) {
+        let Some(known) = self.buckets.iter().find(|known| known.bucket == *bucket) else { return };
+        let rules = known.rules.iter().filter(|opening| opening.fits(path));
+        candidates.extend(rules.map(|rule| Candidate { table: rule.table, rule: rule.number, outcome: None }));
+        markers.extend(known.markers.iter().filter(|opening| opening.fits(path)).map(|marker| marker.number));
     }
 
     pub(crate) fn table(&self, table: usize) -> &Table {
@@ -97,29 +234,38 @@ impl Program {
         })
     }
 
-    /// Whether a component below the prefix that lists this key is hidden, where tables skip such.
-    pub(crate) fn is_hidden_below(&self, bucket: &Bucket, key: &str) -> bool {
-        let covering =
-            self.prefixes.iter().find(|(prefix, _)| prefix.bucket == *bucket && key.starts_with(&prefix.key));
-        let Some((prefix, true)) = covering else { return false };
-        let below = if prefix.key.is_empty() || prefix.key.ends_with('/') {
-            &key[prefix.key.len()..]
-        } else {
-            // The component in which the prefix ends has been named, so it is no hidden one.
-            key[prefix.key.len()..].split_once('/').map_or("", |(_, rest)| rest)
-        };
+    /// Whether a directory below the prefix that lists this path is hidden, where tables skip such. What stands behind
+    /// the last slash does not count.
+    pub(crate) fn is_hidden_below(&self, bucket: &Bucket, path: &str) -> bool {
+        let Some(below) = self.below_prefix(bucket, path) else { return false };
         let mut rest = below;
-        loop {
-            let hidden = match rest.split_once('/') {
-                Some(_) => super::backtrack::is_hidden(rest.as_bytes()),
-                None => rest.starts_with(['.', '_']),
-            };
-            match rest.split_once('/') {
-                _ if hidden => return true,
-                Some((_, behind)) => rest = behind,
-                None => return false,
+        while let Some((_, behind)) = rest.split_once('/') {
+            if super::backtrack::is_hidden(rest.as_bytes()) {
+                return true;
             }
+            rest = behind;
         }
+        false
+    }
+
+    /// Whether the base name is hidden and stands below the prefix that lists it, where tables skip such.
+    pub(crate) fn hides_base_name(&self, object: &Object<'_>) -> bool {
+        let base_name = object.base_name();
+        base_name.starts_with(['.', '_'])
+            && self.below_prefix(object.bucket, object.key).is_some_and(|below| below.ends_with(base_name))
+    }
+
+    /// The components of a path that begin behind the prefix that lists it; `None` where none does, or no table that
+    /// reads there skips hidden names.
+    fn below_prefix<'a>(&self, bucket: &Bucket, path: &'a str) -> Option<&'a str> {
+        let covers = |prefix: &Uri| prefix.bucket == *bucket && path.starts_with(&prefix.key);
+        let (prefix, _) = self.prefixes.iter().find(|(prefix, skips)| *skips && covers(prefix))?;
+        let below = &path[prefix.key.len()..];
+        if prefix.key.is_empty() || prefix.key.ends_with('/') {
+            return Some(below);
+        }
+        // The component in which the prefix ends has been named, so it is no hidden one.
+        below.split_once('/').map(|(_, rest)| rest)
     }
 }
 
@@ -161,27 +307,171 @@ fn openings(rule: &Rule) -> Vec<Uri> {
     }
 }
 
-fn compile(rule: &Rule, markers: &mut Vec<MarkerProgram>) -> RuleProgram {
-    let (scheme, pattern) = match &rule.matcher {
-        Matcher::Template(template) => (template.scheme, RulePattern::of_template(template, rule.ignore_case)),
-        Matcher::Regex { under, regex } => (under.bucket.scheme, RulePattern::of_regex(under, regex, rule.ignore_case)),
-    };
-    let marker = rule.done.as_ref().map(|done| {
-        markers.push(compile_marker(done));
-        markers.len() as u32 - 1
-    });
-    RuleProgram {
-        line_end: if rule.line_kind == LineKind::Prefix { pattern.below } else { None },
-        compiled: Compiled::new(openings(rule), scheme, pattern),
-        marker,
+/// What the rules of all tables share, while they are compiled.
+#[derive(Default)]
+struct Shared {
+    markers: Vec<MarkerProgram>,
+    directories: Vec<DirectoryProgram>,
+    excludes: Vec<ExcludeProgram>,
+    /// What each of `excludes` was made of.
+    sources: Vec<(String, ExcludeOver)>,
+}
+
+impl Shared {
+    fn table(&mut self, table: &Table) -> TableProgram {
+        TableProgram {
+            rules: table.rules.iter().map(|rule| self.rule(table, rule)).collect(),
+            types: table.partitioned_by.iter().map(|column| column.partition_type()).collect(),
+            skips: Skips::of(&table.skip),
+            excludes: table.exclude.iter().map(|exclude| self.exclude(exclude)).collect(),
+        }
+    }
+
+    fn rule(&mut self, table: &Table, rule: &Rule) -> RuleProgram {
+        let pattern = match &rule.matcher {
+            Matcher::Template(template) => RulePattern::of_template(template, rule.ignore_case),
+            Matcher::Regex { under, regex } => RulePattern::of_regex(under, regex, rule.ignore_case),
+        };
+        let compiled = self.compiled(openings(rule), pattern);
+        let marker = rule.done.as_ref().map(|done| {
+            // Markers count case whatever the rule says.
+            let compiled = self.compiled(done.literal_prefixes(false), RulePattern::of_template(done, false));
+            let binds = compiled.names.iter().map(|name| name.name.clone()).filter(|name| name != "_").collect();
+            self.markers.push(MarkerProgram { binds, compiled });
+            self.markers.len() as u32 - 1
+        });
+        RuleProgram {
+            line_end: if rule.line_kind == LineKind::Prefix { compiled.pattern.below } else { None },
+            decided_by: decided_by(table, rule, &compiled),
+            excludes: rule.exclude.iter().map(|exclude| self.exclude(exclude)).collect(),
+            compiled,
+            marker,
+        }
+    }
+
+    fn compiled(&mut self, openings: Vec<Uri>, pattern: RulePattern) -> Compiled {
+        let parts = plain(&pattern.parts);
+        let how = match split(&parts, &pattern) {
+            None => How::Whole(Code::new(&parts, &[])),
+            Some(Split { directory, base_name }) => {
+                let code = Code::new(&base_name, &[]);
+                let directory = self.directory(directory, code.asked());
+                How::Split { directory, base_name: BaseNameProgram { fast: BaseName::new(&base_name), code } }
+            }
+        };
+        Compiled { openings, names: names(&pattern), how, pattern }
+    }
+
+    fn directory(&mut self, parts: Vec<Pattern>, asked: Vec<u32>) -> u32 {
+        let known = self.directories.iter().position(|known| known.parts == parts && known.asked == asked);
+        let index = known.unwrap_or_else(|| {
+            let code = Code::new(&parts, &asked);
+            let saved = code.instructions.iter().filter_map(|i| match i {
+                Instruction::Save { slot, .. } => Some(*slot),
+                _ => None,
+            });
+            let mut saves: Vec<u32> = saved.collect();
+            saves.sort_unstable();
+            saves.dedup();
+            let slots = saves.last().map_or(0, |last| last + 1);
+            let inner = longest_text(&parts).map(|text| memchr::memmem::Finder::new(&text).into_owned());
+            self.directories.push(DirectoryProgram { parts, asked, code, saves, slots, inner });
+            self.directories.len() - 1
+        });
+        index as u32
+    }
+
+    fn exclude(&mut self, exclude: &Exclude) -> u32 {
+        let source = (exclude.source.clone(), exclude.over);
+        let index = self.sources.iter().position(|known| *known == source).unwrap_or_else(|| {
+            self.sources.push(source);
+            self.excludes.push(ExcludeProgram::new(exclude));
+            self.excludes.len() - 1
+        });
+        index as u32
     }
 }
 
-/// Markers count case whatever the rule says.
-fn compile_marker(done: &Template) -> MarkerProgram {
-    let compiled = Compiled::new(done.literal_prefixes(false), done.scheme, RulePattern::of_template(done, false));
-    let kept = compiled.names.iter().map(|name| name.name.clone()).filter(|name| name != "_");
-    MarkerProgram { binds: kept.collect(), compiled }
+impl DirectoryProgram {
+    /// A quick look that rules most directories out.
+    pub fn may_match(&self, text: &[u8]) -> bool {
+        self.inner.as_ref().is_none_or(|inner| inner.find(text).is_some())
+    }
+}
+
+impl ExcludeProgram {
+    fn new(exclude: &Exclude) -> ExcludeProgram {
+        let source = exclude.source.as_str();
+        let plain = |text: &str| !text.contains(['*', '?', '[', ']', '{', '}', '\\', '/', ',']);
+        let suffix = match exclude.over {
+            ExcludeOver::BaseName => source.strip_prefix('*'),
+            ExcludeOver::Key => source.strip_prefix("**/*"),
+            ExcludeOver::Uri => None,
+        };
+        if let Some(suffix) = suffix.filter(|suffix| plain(suffix)) {
+            return ExcludeProgram::Suffix(suffix.to_owned());
+        }
+        if exclude.over != ExcludeOver::BaseName && (source.ends_with("/**") || source.ends_with('/')) {
+            return ExcludeProgram::Directory(exclude.clone());
+        }
+        ExcludeProgram::Any(exclude.clone())
+    }
+}
+
+impl Opening {
+    /// Whether an object of this directory can begin so.
+    fn fits(&self, path: &str) -> bool {
+        self.prefixes.iter().any(|prefix| {
+            let len = prefix.len().min(path.len());
+            prefix.as_bytes()[..len] == path.as_bytes()[..len]
+        })
+    }
+}
+
+fn buckets(tables: &[TableProgram], markers: &[MarkerProgram]) -> Vec<BucketProgram> {
+    let mut buckets: Vec<BucketProgram> = Vec::new();
+    let mut add = |compiled: &Compiled, table: usize, number: usize, is_marker: bool| {
+        for uri in &compiled.openings {
+            let at = buckets.iter().position(|known| known.bucket == uri.bucket).unwrap_or_else(|| {
+                buckets.push(BucketProgram { bucket: uri.bucket.clone(), rules: Vec::new(), markers: Vec::new() });
+                buckets.len() - 1
+            });
+            let openings = if is_marker { &mut buckets[at].markers } else { &mut buckets[at].rules };
+            match openings.last_mut().filter(|last| (last.table, last.number) == (table as u32, number as u32)) {
+                Some(last) => last.prefixes.push(uri.key.clone()),
+                None => openings.push(Opening {
+                    table: table as u32,
+                    number: number as u32,
+                    prefixes: vec![compiled.longer_prefix(uri)],
+                }),
+            }
+        }
+    };
+    for (table, program) in tables.iter().enumerate() {
+        program.rules.iter().enumerate().for_each(|(rule, program)| add(&program.compiled, table, rule, false));
+    }
+    markers.iter().enumerate().for_each(|(marker, program)| add(&program.compiled, 0, marker, true));
+    buckets
+}
+
+fn decided_by(table: &Table, rule: &Rule, compiled: &Compiled) -> DecidedBy {
+    let by_attribute = |source: &ValueSource| match source {
+        ValueSource::Capture(_) => false,
+        ValueSource::Expression(expression) => expression
+            .holes()
+            .any(|hole| matches!(hole.from, HoleSource::Attribute(attribute) if attribute != Attribute::Bucket)),
+    };
+    let on_object = |condition: &Condition| !matches!(condition.on, ConditionOn::Capture(_) | ConditionOn::Bucket);
+    let by_object = rule.done.is_some()
+        || !table.pick.is_empty()
+        || rule.line_kind == LineKind::Prefix
+        || rule.values.iter().any(by_attribute)
+        || rule.conditions.iter().any(on_object);
+    match &compiled.how {
+        _ if by_object => DecidedBy::Object,
+        How::Split { base_name, .. } if base_name.code.captures_nothing() => DecidedBy::Directory,
+        _ => DecidedBy::Captures,
+    }
 }
 
 impl Compiled {
@@ -190,16 +480,29 @@ impl Compiled {
         self.openings.iter().any(|opening| opening.bucket == *bucket)
     }
 
-    fn new(openings: Vec<Uri>, scheme: Scheme, pattern: RulePattern) -> Compiled {
-        Compiled {
-            scheme,
-            openings,
-            names: names(&pattern),
-            prefix: literal_prefix(&pattern.parts),
-            code: Code::new(&plain(&pattern.parts), &[]),
-            pattern,
+    /// The key's part of all the text that every match begins with, where there is one opening; else the opening's own.
+    fn longer_prefix(&self, opening: &Uri) -> String {
+        let mut text = Vec::new();
+        for part in plain(&self.pattern.parts) {
+            match part {
+                Pattern::Text(bytes) => text.extend_from_slice(&bytes),
+                Pattern::Save(_) => {}
+                _ => break,
+            }
         }
+        let bucket = opening.bucket.match_prefix();
+        let longer = String::from_utf8(text).ok().and_then(|text| Some(text.strip_prefix(&bucket)?.to_owned()));
+        longer.filter(|longer| longer.starts_with(&opening.key)).unwrap_or_else(|| opening.key.clone())
     }
+}
+
+/// The longest text that stands in every match behind the first part, if it is worth looking for.
+fn longest_text(parts: &[Pattern]) -> Option<Vec<u8>> {
+    let texts = parts.iter().skip(1).filter_map(|part| match part {
+        Pattern::Text(bytes) => Some(bytes.clone()),
+        _ => None,
+    });
+    texts.max_by_key(Vec::len).filter(|text| text.len() > 1)
 }
 
 impl Exclude {
@@ -210,16 +513,4 @@ impl Exclude {
             ExcludeOver::Uri => self.glob.is_match(&(object.bucket.uri_prefix() + object.key)),
         }
     }
-}
-
-fn literal_prefix(parts: &[Pattern]) -> Vec<u8> {
-    let mut prefix = Vec::new();
-    for part in plain(parts) {
-        match part {
-            Pattern::Text(bytes) => prefix.extend_from_slice(&bytes),
-            Pattern::Save(_) => {}
-            _ => break,
-        }
-    }
-    prefix
 }

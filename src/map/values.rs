@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::Why;
 use super::backtrack::UNSET;
 use super::page::Object;
 use super::pattern::RulePattern;
@@ -136,6 +137,16 @@ impl Read {
             fmt::Write::write_fmt(&mut self.size, format_args!("{size}")).expect("a String takes all text");
         }
         read_dates(pattern, names, captured, &mut self.dates)
+    }
+}
+
+impl NoValue {
+    /// The reason to give for an object that a rule does not take for this.
+    pub fn why(self) -> Why {
+        match self {
+            NoValue::NoLookup => Why::NoLookup,
+            NoValue::Bad | NoValue::Lacks(_) => Why::BadValue,
+        }
     }
 }
 
