@@ -75,7 +75,7 @@ async fn manifests(
     written: &mut u64,
 ) -> Result<()> {
     let mut changes: Vec<Prepared> = plan.changes.iter_mut().map(Prepared::new).collect();
-    let order: [fn(&[Prepared]) -> Vec<Write>; 2] =
+    let order: [Wave; 2] =
         if options.protocol.removals_first { [first_wave, second_wave] } else { [second_wave, first_wave] };
     for wave in order {
         let failed: Mutex<Option<Error>> = Mutex::new(None);
@@ -124,6 +124,9 @@ async fn one(store: &dyn Store, uri: &Uri, write: &Write, held: &Held<'_>, optio
         other => Ok(other?.etag),
     }
 }
+
+/// Which of the changes' writes may go out together.
+type Wave = fn(&[Prepared]) -> Vec<Write>;
 
 /// A change with its bodies ready to send.
 struct Prepared {

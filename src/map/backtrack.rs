@@ -287,7 +287,7 @@ pub(crate) fn is_hidden(rest: &[u8]) -> bool {
 fn repeated(again: &Again, text: &[u8], position: usize, slots: &[u32]) -> Option<usize> {
     let taken = again.captures.iter().find_map(|capture| {
         let (start, end) = (slots[2 * *capture as usize], slots[2 * *capture as usize + 1]);
-        (start != UNSET && end != UNSET && start <= end).then(|| start as usize..end as usize)
+        (start != UNSET && end != UNSET && start <= end).then_some(start as usize..end as usize)
     })?;
     let wanted = &text[taken];
     if !again.fold {

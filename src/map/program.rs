@@ -206,6 +206,11 @@ impl Program {
         }
     }
 
+    /// What must be listed: the literal prefixes of every `match`, `under` and `done`, sorted, none inside another.
+    pub fn prefixes(&self) -> impl ExactSizeIterator<Item = &Uri> {
+        self.prefixes.iter().map(|(prefix, _)| prefix)
+    }
+
     /// The rules and markers that may take objects of a directory, in the order of the file.
     pub(crate) fn candidates(
         &self,

@@ -115,6 +115,7 @@ pub(crate) struct Read {
 }
 
 impl Read {
+    #[cfg(test)]
     pub fn dates(&self) -> &[Option<PartialDate>] {
         &self.dates
     }

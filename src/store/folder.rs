@@ -136,11 +136,15 @@ impl Folder {
         Err(Error::new(ErrorKind::Io, format!("{}: the directory is taken away again and again", shown(directory))))
     }
 
-    /// Takes away `directory` and its parents as far as they are empty and below the store's folder.
+    /// Takes away `directory`, whose lock is held, and its parents as far as they are empty and below the store's folder.
     fn remove_empty(&self, directory: &Path) {
         let mut directory = directory;
+        // A parent is taken away under its own lock, for a put may be writing there.
+        let mut _lock;
         while directory != self.root && directory.starts_with(&self.root) && fs::remove_dir(directory).is_ok() {
             let Some(parent) = directory.parent() else { return };
+            let Ok(Some(locked)) = DirectoryLock::take(parent) else { return };
+            _lock = locked;
             directory = parent;
         }
         // The file is gone for every reader; a crash before this is on disk only brings it back.
@@ -279,7 +283,8 @@ fn make_directories(directory: &Path) -> Result<()> {
     };
     match fs::create_dir(directory) {
         Ok(()) => directory.parent().map_or(Ok(()), sync).map_err(failed),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        // It is there, or a delete has just taken it away: then the caller's turn starts over.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !is_file(directory) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let Some(parent) = directory.parent() else { return Err(failed(error)) };
             make_directories(parent)?;
@@ -292,6 +297,11 @@ fn make_directories(directory: &Path) -> Result<()> {
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Whether something other than a directory is there.
+fn is_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir()) && !path.is_dir()
 }
 
 /// Makes the entries of `directory` safe on disk, where the system can.

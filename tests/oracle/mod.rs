@@ -58,6 +58,9 @@ pub enum Skipped {
     Archived,
 }
 
+/// The names that one marker binds, and their values.
+type Bound = Vec<(String, Value)>;
+
 /// What becomes of one object: who takes it, or why nobody does.
 pub type Fate = Result<Vec<Taken>, Why>;
 
@@ -170,7 +173,7 @@ impl Oracle {
     }
 
     /// Per table and rule, what the markers of its `done` bind.
-    fn markers(&self, objects: &[Object]) -> HashMap<String, Vec<Vec<Vec<(String, Value)>>>> {
+    fn markers(&self, objects: &[Object]) -> HashMap<String, Vec<Vec<Bound>>> {
         let bound = |rule: &Rule| match &rule.done {
             None => Vec::new(),
             Some(done) => {
@@ -181,7 +184,7 @@ impl Oracle {
         self.tables.iter().map(|table| (table.name.clone(), table.rules.iter().map(bound).collect())).collect()
     }
 
-    fn take(&self, table: &Table, object: &Object, markers: &[Vec<Vec<(String, Value)>>]) -> Result<Candidate, Why> {
+    fn take(&self, table: &Table, object: &Object, markers: &[Vec<Bound>]) -> Result<Candidate, Why> {
         if let Some(skipped) = skipped(table, object) {
             return Err(Why::Skipped(skipped));
         }
@@ -195,13 +198,7 @@ impl Oracle {
         Err(furthest)
     }
 
-    fn take_by(
-        &self,
-        table: &Table,
-        rule: &Rule,
-        object: &Object,
-        markers: &[Vec<(String, Value)>],
-    ) -> Result<Candidate, Why> {
+    fn take_by(&self, table: &Table, rule: &Rule, object: &Object, markers: &[Bound]) -> Result<Candidate, Why> {
         let captures = rule.matcher.captures(&object.uri).map_err(|miss| match miss {
             Miss::Unmatched => Why::Unmatched,
             Miss::BadDate => Why::BadDate,
