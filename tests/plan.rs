@@ -109,7 +109,7 @@ async fn run(case: &Case) {
     case.delete.iter().for_each(|key| assert!(store.remove(&location.join(key)), "{key} is not there"));
 
     let gets = store.counts().gets;
-    let planned = match current::table(&store, &table, case.listed(&table), &case.planning()).await {
+    let planned = match published::plan(&store, &table, case.listed(&table), &case.planning()).await {
         Ok(planned) => planned,
         Err(error) => {
             let wanted = case.error.as_ref().unwrap_or_else(|| panic!("{error:?}"));
@@ -136,7 +136,7 @@ async fn run(case: &Case) {
     assert_published(&store, &location, case);
 
     let puts = store.counts().puts;
-    let again = current::table(&store, &table, case.listed(&table), &case.planning()).await.unwrap();
+    let again = published::plan(&store, &table, case.listed(&table), &case.planning()).await.unwrap();
     assert_eq!(again.plan.as_ref().map(shown), Some(vec![]), "nothing is left to do");
     carry_out(&store, again, &Options::new("once-more").unwrap()).await.unwrap();
     assert_eq!(store.counts().puts, puts, "no change, not one write");

@@ -47,38 +47,40 @@ pub struct Planned {
     /// Missing where a refusal leaves nothing to compare.
     pub plan: Option<TablePlan>,
     pub refusals: Vec<Error>,
-    /// Worth saying, no reason to stop.
-    pub notes: Vec<String>,
 }
 
-/// Plans `table`, whose listing gave `groups`.
+/// Plans `table`, whose listing gave `groups`. `found` is its marker as [`lease::read`] gave it before that listing was
+/// begun: the plan holds only as long as nobody has written since, or an older listing would undo a newer one.
 ///
 /// # Errors
 /// `Unsupported` for what cannot be published (`publish = "switch"`, values that make no key), `Corrupt` for a listing
 /// that is none, and the store's own errors. What a person may let happen is among the refusals.
-pub async fn table(store: &dyn Store, table: &Table, groups: TableGroups, planning: &Planning) -> Result<Planned> {
+pub async fn table(
+    store: &dyn Store,
+    table: &Table,
+    found: Option<Found>,
+    groups: TableGroups,
+    planning: &Planning,
+) -> Result<Planned> {
     let location = publishable(table)?;
     let wanted = Marker::new(planning.project.as_deref(), table);
-    let found = lease::read(store, location).await?;
     let not_ours = |found: &Found| {
         foreign_marker(found, &wanted, location, planning).or_else(|| other_reading(found, &wanted, table))
     };
     let mut refusals: Vec<Error> = found.iter().filter_map(not_ours).collect();
     if !refusals.is_empty() {
-        return Ok(Planned { plan: None, refusals, notes: Vec::new() });
+        return Ok(Planned { plan: None, refusals });
     }
+    refusals.extend(found.iter().filter_map(|found| under_way(found, &table.name)));
     let shape = Shape::of(table);
     let taken_by_rule = groups.taken_by_rule;
     let bytes = (groups.bytes > 0 || groups.partitions.is_empty()).then_some(groups.bytes);
     let superseded = groups.superseded;
-    refusals.extend(brakes::too_many_partitions(
-        &table.name,
-        &table.limits,
-        groups.partitions.len() as u64,
-        &samples(&shape, &groups.partitions),
-    ));
-    if !refusals.is_empty() {
-        return Ok(Planned { plan: None, refusals, notes: Vec::new() });
+    let samples = samples(&shape, &groups.partitions);
+    let count = groups.partitions.len() as u64;
+    if let Some(error) = brakes::too_many_partitions(&table.name, &table.limits, count, &samples) {
+        refusals.push(error);
+        return Ok(Planned { plan: None, refusals });
     }
     let desired = manifest::desired(&shape, location, groups.partitions, store.traits().folds_case)?;
     let mut compared = compare(store, location, shape, desired).await?;
@@ -103,9 +105,8 @@ pub async fn table(store: &dyn Store, table: &Table, groups: TableGroups, planni
     refusals.extend(braked.errors(&planning.allowed));
     refusals.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
     refusals.extend(brakes::too_old(&table.name, &table.limits, planning.as_of, planning.now));
-    let notes = found.iter().filter_map(|found| under_way(found, &table.name)).collect();
     let plan = compared.plan(Kind::Refresh, location, found.as_ref(), wanted);
-    Ok(Planned { plan: Some(plan), refusals, notes })
+    Ok(Planned { plan: Some(plan), refusals })
 }
 
 /// Plans the emptying of a table that has left the rule file; `None` if nothing of it is there any more.
@@ -114,7 +115,7 @@ pub async fn table(store: &dyn Store, table: &Table, groups: TableGroups, planni
 /// As [`table`].
 pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) -> Result<Option<Planned>> {
     let location = &removed.location;
-    let refused = |error| Ok(Some(Planned { plan: None, refusals: vec![error], notes: Vec::new() }));
+    let refused = |error| Ok(Some(Planned { plan: None, refusals: vec![error] }));
     let Some(found) = lease::read(store, location).await? else {
         let there = store.list(location, None).next().await.transpose()?.is_some_and(|page| !page.is_empty());
         return if there { refused(no_marker(removed)) } else { Ok(None) };
@@ -127,12 +128,12 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
     }
     let Some(shape) = found.marker.shape() else { return refused(no_marker(removed)) };
     let mut compared = compare(store, location, shape, Vec::new()).await?;
-    let refusals = compared.ownership(location, true, planning).into_iter().collect();
-    let notes = under_way(&found, &removed.name).into_iter().collect();
+    let mut refusals: Vec<Error> = under_way(&found, &removed.name).into_iter().collect();
+    refusals.extend(compared.ownership(location, true, planning));
     compared.draft.before.bytes = found.marker.applied.as_ref().and_then(|applied| applied.counts.bytes);
     compared.draft.after.bytes = Some(0);
     let plan = compared.plan(Kind::Remove, location, Some(&found), wanted);
-    Ok(Some(Planned { plan: Some(plan), refusals, notes }))
+    Ok(Some(Planned { plan: Some(plan), refusals }))
 }
 
 /// The location of a table that can be published.
@@ -350,9 +351,15 @@ fn other_reading(found: &Found, wanted: &Marker, table: &Table) -> Option<Error>
     )
 }
 
-fn under_way(found: &Found, table: &str) -> Option<String> {
+/// A plan made while another run writes does not hold: what that run has yet to write is not in it. Should it die, its
+/// marker would stay as the plan found it, and nothing else would tell.
+fn under_way(found: &Found, table: &str) -> Option<Error> {
     let live_s = found.live_s?;
-    Some(format!("another run is writing to `{table}` (its lease holds for {live_s} s more): this may change at once"))
+    Some(
+        Error::new(ErrorKind::Leased, format!("another run is writing to `{table}`"))
+            .note(format!("its lease holds for {live_s} s more unless it is renewed"))
+            .help("`restitch plan` again when it is done"),
+    )
 }
 
 fn no_marker(removed: &Removed) -> Error {

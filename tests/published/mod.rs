@@ -1,7 +1,7 @@
 //! Tables, partitions and runs made by hand, for the tests of publishing.
 
 use restitch::apply::current::{self, Planned, Planning};
-use restitch::apply::{Options, refresh};
+use restitch::apply::{Options, lease, refresh};
 use restitch::error::Result;
 use restitch::map::group::{Group, TableGroups};
 use restitch::rules::table::*;
@@ -93,9 +93,15 @@ pub fn planning() -> Planning {
     Planning { file: "restitch.toml".into(), ..Planning::default() }
 }
 
+/// Reads the marker, as is done before a listing, and plans.
+pub async fn plan(store: &dyn Store, table: &Table, groups: TableGroups, planning: &Planning) -> Result<Planned> {
+    let found = lease::read(store, table.location.as_ref().expect("a table made here has one")).await?;
+    current::table(store, table, found, groups, planning).await
+}
+
 /// Plans and carries out; panics if anything refuses.
 pub async fn publish(store: &dyn Store, table: &Table, groups: TableGroups) -> Result<u64> {
-    let planned = current::table(store, table, groups, &planning()).await?;
+    let planned = plan(store, table, groups, &planning()).await?;
     assert!(planned.refusals.is_empty(), "{:?}", planned.refusals);
     carry_out(store, planned, &Options::new("a-plan")?).await
 }
