@@ -6,6 +6,7 @@
 pub mod current;
 pub mod interrupt;
 pub mod lease;
+pub mod mapped;
 pub mod refresh;
 mod write;
 

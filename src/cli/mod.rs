@@ -13,12 +13,14 @@
 //! - It returns errors, it never prints them: [`show::error`] does, once, and [`Error::exit_code`] decides the code.
 //! - Whatever a user or a store wrote passes through `uri::Shown` on its way to a terminal.
 
+mod apply;
 mod check;
 mod ddl;
 mod global;
 mod interrupt;
 mod ls;
 mod map;
+mod plan;
 mod progress;
 mod rule_file;
 pub mod schema;
@@ -56,6 +58,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Bring what is published to what the rules say: plan, show, ask, write
+    Apply(apply::ApplyArgs),
     /// Check the rule file: mistakes, its tests, what its rules list, traps
     Check(check::CheckArgs),
     /// Print the statements that make tables of what is published
@@ -64,6 +68,8 @@ enum Command {
     Ls(ls::LsArgs),
     /// Say what the rules make of URIs: table, partition values, or why not
     Map(map::MapArgs),
+    /// Show the difference between what is published and what the rules say
+    Plan(plan::PlanArgs),
     /// Print the JSON Schema of the rule file, for editors
     Schema(schema::SchemaArgs),
 }
@@ -71,10 +77,12 @@ enum Command {
 impl Command {
     async fn run(&self, global: &Global) -> Result<Exit> {
         match self {
+            Command::Apply(args) => apply::run(global, args).await,
             Command::Check(args) => check::run(global, args).await,
             Command::Ddl(args) => ddl::run(global, args).await,
             Command::Ls(args) => ls::run(global, args).await,
             Command::Map(args) => map::run(global, args).await,
+            Command::Plan(args) => plan::run(global, args).await,
             Command::Schema(args) => schema::run(global, args).await,
         }
     }
@@ -83,7 +91,13 @@ impl Command {
     /// Any other is ended on the spot.
     fn ends_itself(&self) -> bool {
         match self {
-            Command::Check(_) | Command::Ddl(_) | Command::Ls(_) | Command::Map(_) | Command::Schema(_) => false,
+            Command::Apply(_) => true,
+            Command::Check(_)
+            | Command::Ddl(_)
+            | Command::Ls(_)
+            | Command::Map(_)
+            | Command::Plan(_)
+            | Command::Schema(_) => false,
         }
     }
 }
@@ -97,17 +111,16 @@ pub enum Exit {
     Findings,
     /// `--detailed-exitcode`, and there are changes: 2.
     Changes,
-    /// A person must look, and what at has been shown: 3.
-    Refused,
+    /// The user was asked, and said no: 1.
+    Declined,
 }
 
 impl Exit {
     fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
-            Exit::Findings => 1,
+            Exit::Findings | Exit::Declined => 1,
             Exit::Changes => 2,
-            Exit::Refused => 3,
         }
     }
 }

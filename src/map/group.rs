@@ -138,15 +138,15 @@ impl Sink for Groups<'_> {
         write_line(object, taken, &mut lines.body);
         let line = &lines.body[start..];
         let counts = &mut self.tables[table];
+        if self.inspect.as_mut().is_some_and(|inspect| !inspect(table, object, line)) {
+            lines.body.truncate(start);
+            counts.refused += 1;
+            return;
+        }
         if memchr::memchr2(b'\r', b'\n', line).is_some() {
             lines.body.truncate(start);
             counts.unwritable += 1;
             counts.unwritable_example.get_or_insert_with(|| object.uri());
-            return;
-        }
-        if self.inspect.as_mut().is_some_and(|inspect| !inspect(table, object, line)) {
-            lines.body.truncate(start);
-            counts.refused += 1;
             return;
         }
         lines.end_line(start, object.size.unwrap_or(0));

@@ -483,8 +483,8 @@ impl Finding {
     }
 }
 
-/// The traps that count for one table's readers.
-#[derive(Clone, Debug)]
+/// The traps that count for one table's readers; none by default.
+#[derive(Clone, Debug, Default)]
 pub struct Traps {
     readers: Vec<Engine>,
     /// Bits of [`TrapSet`] that count at all, and those that are errors.

@@ -22,3 +22,4 @@ pub mod template;
 pub use check::listed;
 pub use diagnostic::{Diagnostic, Severity};
 pub use file::{Loaded, load};
+pub use shape::did_you_mean;

@@ -1,0 +1,146 @@
+//! What the rules make of a whole listing: each table's lines by partition, the traps they are in, what was left out.
+//!
+//! Everything is listed once and streamed; what is held are the manifests' bodies and counts.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::listing::survey::{self, LakeFolder, LakeFormat, Listed};
+use crate::listing::{Object, Sources};
+use crate::map::group::{Groups, TableGroups};
+use crate::map::shapes::Shapes;
+use crate::map::{Mapper, Program, Sink};
+use crate::plan::traps::{TrapCounts, Traps};
+use crate::rules::table::{OnTrap, Rules, Table};
+use crate::uri::Shown;
+
+/// A whole listing, mapped.
+#[derive(Debug)]
+pub struct Mapped {
+    /// One per source, in the order listed.
+    pub listed: Vec<Listed>,
+    /// When the listing was true, in seconds since 1970: the oldest of its sources.
+    pub as_of: i64,
+    /// One per table of the rules.
+    pub tables: Vec<MappedTable>,
+    /// What no table took.
+    pub left_out: Shapes,
+}
+
+/// What one table got.
+#[derive(Debug)]
+pub struct MappedTable {
+    pub groups: TableGroups,
+    pub traps: Traps,
+    /// Of its lines, those that were skipped included.
+    pub trapped: TrapCounts,
+    /// Folders of other table formats out of which it would take objects.
+    pub lakes: Vec<LakeFolder>,
+}
+
+/// Lists everything that the rules need and maps it. `also` sees what the mapper says, as the groups do.
+///
+/// # Errors
+/// Of the listing and the mapper: then nothing that came counts.
+pub async fn all(
+    rules: &Rules,
+    sources: &Sources,
+    also: &mut impl Sink,
+    progress: &mut (dyn FnMut(&survey::Progress<'_>) + Send),
+) -> Result<Mapped> {
+    let program = Program::new(rules);
+    let now = now_s();
+    let traps: Vec<Traps> = rules.tables.iter().map(Traps::for_table).collect();
+    let mut trapped = vec![TrapCounts::default(); rules.tables.len()];
+    let inspect = |table: usize, _: &Object<'_>, line: &[u8]| {
+        let found = traps[table].line_traps(line);
+        if !found.is_empty() {
+            trapped[table].add(found, line);
+        }
+        !(rules.tables[table].on_trap == OnTrap::Skip && traps[table].is_error(found))
+    };
+    let mut mapper = Mapper::new(&program);
+    let mut groups = Groups::new(rules, now).inspected_by(Box::new(inspect));
+    let mut left_out = Shapes::new(rules);
+    let mut sinks = (&mut groups, (&mut left_out, also));
+    let surveyed = survey::survey(&program, sources, &mut mapper, &mut sinks, progress).await?;
+    let groups = groups.finish(&mapper)?;
+    let of_table = |((groups, traps), trapped)| MappedTable {
+        lakes: surveyed.lake_folders.iter().filter(|lake| takes_from(&groups, lake)).cloned().collect(),
+        groups,
+        traps,
+        trapped,
+    };
+    let tables = groups.into_iter().zip(traps).zip(trapped).map(of_table).collect();
+    let as_of = surveyed.listed.iter().filter_map(|listed| listed.as_of).min().unwrap_or(now).min(now);
+    Ok(Mapped { listed: surveyed.listed, as_of, tables, left_out })
+}
+
+impl MappedTable {
+    /// What refuses the table whatever is published: its traps, and folders whose files do not all count.
+    pub fn refusals(&self, table: &Table) -> Vec<Error> {
+        let traps = self.traps.refusal(table, &self.trapped);
+        traps.into_iter().chain(lake_folders(table, &self.lakes)).collect()
+    }
+}
+
+/// Seconds since 1970 by this machine's clock.
+pub fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Whether some line names an object below the folder.
+fn takes_from(groups: &TableGroups, lake: &LakeFolder) -> bool {
+    let folder = lake.directory.raw();
+    let begins = [b"\n", folder.as_bytes()].concat();
+    let inner = memchr::memmem::Finder::new(&begins);
+    groups.partitions.iter().any(|group| group.body.starts_with(folder.as_bytes()) || inner.find(&group.body).is_some())
+}
+
+fn lake_folders(table: &Table, lakes: &[LakeFolder]) -> Option<Error> {
+    /// Folders named in one error.
+    const SHOWN: usize = 5;
+    let first = lakes.first()?;
+    let trap = first.format.trap();
+    let message = format!("`{}` would take files out of {} table's folder", Shown(&table.name), first.format.article());
+    let note = |error: Error, lake: &LakeFolder| {
+        error.note(format!("{} holds {}", lake.directory.shown(), lake.format.books()))
+    };
+    let mut error = lakes.iter().take(SHOWN).fold(Error::new(ErrorKind::Trap, message), note);
+    if lakes.len() > SHOWN {
+        error = error.note(format!("and {} folders more", lakes.len() - SHOWN));
+    }
+    let glob = format!("{}**", first.directory.shown());
+    Some(error.note(format!("{}: {}", trap.name, trap.reason)).help(format!(
+        "{}; or leave it out, in [table.{}]: exclude = ['{glob}']",
+        trap.help,
+        Shown(&table.name)
+    )))
+}
+
+impl LakeFormat {
+    fn trap(self) -> &'static crate::plan::traps::Trap {
+        let name = match self {
+            LakeFormat::Delta => "delta-table",
+            LakeFormat::Iceberg => "iceberg-table",
+            LakeFormat::Hudi => "hudi-table",
+        };
+        crate::plan::traps::Trap::named(name).expect("each format has its trap")
+    }
+
+    fn article(self) -> &'static str {
+        match self {
+            LakeFormat::Delta => "a Delta",
+            LakeFormat::Iceberg => "an Iceberg",
+            LakeFormat::Hudi => "a Hudi",
+        }
+    }
+
+    fn books(self) -> &'static str {
+        match self {
+            LakeFormat::Iceberg => "metadata/*.metadata.json",
+            other => other.marker(),
+        }
+    }
+}

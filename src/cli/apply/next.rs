@@ -1,0 +1,115 @@
+//! What to run once manifests are written: the statements that make the tables, and their new partitions.
+
+use crate::cli::Output;
+use crate::cli::plan::draw::{Drawn, DrawnTable};
+use crate::ddl::{self, ProjectionBuilder, Statement, TableName};
+use crate::error::{Error, Result};
+use crate::plan::{Action, Change, Requirement, TablePlan};
+use crate::rules::table::{Engine, Partitions, Rules, Table};
+use crate::uri::{Shown, Uri};
+
+/// Lines of statements that are shown; where there are more, the command that prints them.
+const MAX_LINES: usize = 60;
+
+/// The statements of one table.
+struct OfTable {
+    name: String,
+    engines: Vec<Engine>,
+    statements: Result<Vec<Statement>>,
+}
+
+/// The statements of all tables that need any.
+pub struct Next(Vec<OfTable>);
+
+impl Next {
+    /// Works them out from what is about to be written.
+    pub fn new(rules: &Rules, drawn: &Drawn) -> Next {
+        let of = |table: &Table| {
+            let drawn: &DrawnTable = drawn.tables.iter().find(|drawn| drawn.name == table.name)?;
+            let plan = drawn.plan.as_ref()?;
+            let statements = statements(table, plan, &drawn.location);
+            let none = statements.as_ref().is_ok_and(Vec::is_empty);
+            (!none).then(|| OfTable { name: table.name.clone(), engines: table.engines.clone(), statements })
+        };
+        Next(rules.tables.iter().filter_map(of).collect())
+    }
+
+    /// Writes them; `bare`: as a script, all of it and nothing else.
+    ///
+    /// # Errors
+    /// For what no statement can say, once all others are written.
+    pub fn write(self, out: &mut Output, bare: bool) -> Result<()> {
+        let lines: usize = self.0.iter().filter_map(|one| one.statements.as_ref().ok()).flatten().map(lines_of).sum();
+        let whole = bare || lines <= MAX_LINES;
+        if !self.0.is_empty() && !bare {
+            let what = if whole { "run this" } else { "run what this prints" };
+            let all = if whole { " (`restitch ddl` prints all of it)" } else { "" };
+            writeln!(out, "next: {what}{}{all}", self.places())?;
+        }
+        let mut failed: Option<Error> = None;
+        for one in self.0 {
+            match one.statements {
+                Ok(_) if !whole => writeln!(out, "  restitch ddl {}", Shown(&one.name))?,
+                Ok(statements) => statements.iter().try_for_each(|statement| write_statement(out, statement, bare))?,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(()), |error| Err(error.note("the manifests are written")))
+    }
+
+    /// ` in Athena`: where statements are run.
+    fn places(&self) -> String {
+        let name = |engine: &Engine| match engine {
+            Engine::Athena => Some("Athena"),
+            Engine::Spark => Some("Spark"),
+            Engine::Hive => Some("Hive"),
+            // It reads the tables of a metastore, and makes none of this kind itself.
+            Engine::Trino { .. } => None,
+        };
+        let mut names: Vec<&str> = self.0.iter().flat_map(|one| &one.engines).filter_map(name).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() { String::new() } else { format!(" in {}", names.join(" and ")) }
+    }
+}
+
+fn lines_of(statement: &Statement) -> usize {
+    statement.text.lines().count()
+}
+
+fn write_statement(out: &mut Output, statement: &Statement, bare: bool) -> Result<()> {
+    if bare {
+        return write!(out, "{statement}");
+    }
+    statement.to_string().lines().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+/// What the engine must be told of a table: all of it where it is new, else its new partitions.
+fn statements(table: &Table, plan: &TablePlan, location: &Uri) -> Result<Vec<Statement>> {
+    let name = TableName::new(None, &table.name);
+    let is_new = plan.marker_requires == Requirement::Absent;
+    let created = || plan.changes.iter().filter(|change| change.action == Action::Create);
+    let mut statements = Vec::new();
+    if table.partitions == Partitions::Projection && !table.partitioned_by.is_empty() {
+        if is_new {
+            let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+            let mut builder = ProjectionBuilder::new(table, location, &today)?;
+            created().try_for_each(|change| builder.add(&change.partition.values()))?;
+            statements.push(ddl::create_table(table, &name, location, Some(&builder.finish()?))?);
+        }
+        return Ok(statements);
+    }
+    if is_new {
+        statements.push(ddl::create_table(table, &name, location, None)?);
+    }
+    if !table.partitioned_by.is_empty() {
+        let partitions: Vec<ddl::Partition> = created().map(|change| partition(change, location)).collect();
+        ddl::add_partitions(table, &name, partitions).try_for_each(|one| one.map(|one| statements.push(one)))?;
+    }
+    Ok(statements)
+}
+
+fn partition(change: &Change, location: &Uri) -> ddl::Partition {
+    let directory = &change.key[..change.key.rfind('/').map_or(0, |slash| slash + 1)];
+    ddl::Partition { values: change.partition.values(), location: location.join(directory) }
+}

@@ -1,0 +1,169 @@
+//! A plan drawn up: markers read, everything listed and mapped, each table held against what is published. Reads only.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::args::PlanningArgs;
+use super::unmatched::Unmatched;
+use crate::apply::Options;
+use crate::apply::current::{self, Planned, Planning};
+use crate::apply::lease::{self, Found};
+use crate::apply::mapped::{self, Mapped, MappedTable};
+use crate::cli::{Global, Progress};
+use crate::error::{Error, Result};
+use crate::listing::Sources;
+use crate::listing::survey::{self, Listed};
+use crate::map::group::TableGroups;
+use crate::map::shapes::Shapes;
+use crate::plan::TablePlan;
+use crate::plan::traps::{TrapCounts, Traps};
+use crate::rules::table::{Removed, Rules, Table};
+use crate::store::{self, Store};
+use crate::uri::Uri;
+
+/// Tables planned at once.
+const TABLES: usize = 8;
+
+/// A plan, and all that is said of it.
+pub struct Drawn {
+    /// When the listing was true, in seconds since 1970.
+    pub as_of: i64,
+    pub listed: Vec<Listed>,
+    /// In the order of the rule file, then what it has `[removed]`.
+    pub tables: Vec<DrawnTable>,
+    pub left_out: Shapes,
+}
+
+/// One table's part.
+pub struct DrawnTable {
+    pub name: String,
+    pub location: Uri,
+    /// Missing where a refusal leaves nothing to compare, and where nothing of a removed table is left.
+    pub plan: Option<TablePlan>,
+    pub refusals: Vec<Error>,
+    pub traps: Traps,
+    pub trapped: TrapCounts,
+    /// Lines that were left out for the traps that they are in.
+    pub skipped: u64,
+    /// Lines that have left by `leave_after`.
+    pub left: u64,
+    pub store: Arc<dyn Store>,
+}
+
+impl Drawn {
+    pub fn refusals(&self) -> impl Iterator<Item = &Error> {
+        self.tables.iter().flat_map(|table| &table.refusals)
+    }
+
+    pub fn is_refused(&self) -> bool {
+        self.refusals().next().is_some()
+    }
+
+    pub fn plans(&self) -> impl Iterator<Item = &TablePlan> {
+        self.tables.iter().filter_map(|table| table.plan.as_ref())
+    }
+
+    /// Whether nothing at all is to be written.
+    pub fn is_empty(&self) -> bool {
+        !self.plans().any(TablePlan::writes)
+    }
+
+    /// The refusals, those that only ask to plan again first.
+    pub fn into_refusals(self) -> Vec<Error> {
+        let mut refusals: Vec<Error> = self.tables.into_iter().flat_map(|table| table.refusals).collect();
+        refusals.sort_by_key(|error| std::cmp::Reverse(error.exit_code()));
+        refusals
+    }
+}
+
+/// A place where manifests are to lie, as it was before the listing began.
+struct Place {
+    location: Uri,
+    store: Arc<dyn Store>,
+    found: Result<Option<Found>>,
+}
+
+/// Draws up the plan of all tables. With the options of a run that is to write, other runs' leases are waited for.
+///
+/// # Errors
+/// Of the listing and the stores, and for what cannot be published at all. What a person may let happen is a refusal.
+pub async fn draw(global: &Global, rules: &Rules, args: &PlanningArgs, run: Option<&Options>) -> Result<Drawn> {
+    let mut planning = args.planning(rules)?;
+    let locations = rules.tables.iter().map(current::publishable).collect::<Result<Vec<&Uri>>>()?;
+    let sources = Sources::open(rules, &global.listing)?;
+    // An older listing must never undo what a newer one published: markers first, then the listing.
+    let places: Vec<Place> =
+        stream::iter(locations).map(|location| place(location, &sources, run)).buffered(TABLES).try_collect().await?;
+    let mut unmatched = Unmatched::create(args.unmatched.as_deref())?;
+    let mapped = {
+        let progress = Progress::start(global);
+        let mut show = |at: &survey::Progress<'_>| {
+            let prefix = at.prefix.map_or_else(|| "everything".to_owned(), Uri::shown);
+            progress.say(format_args!("listing  {prefix}  {} keys", at.keys));
+        };
+        mapped::all(rules, &sources, &mut unmatched, &mut show).await?
+    };
+    unmatched.finish()?;
+    let Mapped { listed, as_of, tables, left_out } = mapped;
+    (planning.as_of, planning.now) = (as_of, mapped::now_s());
+    let each = rules.tables.iter().zip(places).zip(tables);
+    let mut drawn: Vec<DrawnTable> = stream::iter(each)
+        .map(|((table, place), mapped)| draw_table(table, place, mapped, &planning))
+        .buffered(TABLES)
+        .try_collect()
+        .await?;
+    for removed in &rules.removed {
+        drawn.extend(draw_removed(removed, &sources, &planning).await?);
+    }
+    Ok(Drawn { as_of, listed, tables: drawn, left_out })
+}
+
+async fn place(location: &Uri, sources: &Sources, run: Option<&Options>) -> Result<Place> {
+    let store = store::open(location, &sources.access(location)).await?;
+    let found = match run {
+        Some(options) => lease::wait_until_free(store.as_ref(), location, options).await,
+        None => lease::read(store.as_ref(), location).await,
+    };
+    Ok(Place { location: location.clone(), store, found: refusal_aside(found)? })
+}
+
+/// Puts aside what refuses one table, so that the others are still planned; any other error ends the planning.
+fn refusal_aside<T>(done: Result<T>) -> Result<Result<T>> {
+    match done {
+        Err(error) if error.exit_code() == 3 => Ok(Err(error)),
+        other => other.map(Ok),
+    }
+}
+
+async fn draw_table(table: &Table, place: Place, mapped: MappedTable, planning: &Planning) -> Result<DrawnTable> {
+    let mut refusals = mapped.refusals(table);
+    let MappedTable { groups, traps, trapped, .. } = mapped;
+    let TableGroups { refused: skipped, left, .. } = groups;
+    let planned = match place.found {
+        Ok(found) => refusal_aside(current::table(place.store.as_ref(), table, found, groups, planning).await)?,
+        Err(error) => Err(error),
+    };
+    let Planned { plan, refusals: more } =
+        planned.unwrap_or_else(|error| Planned { plan: None, refusals: vec![error] });
+    refusals.extend(more);
+    let (name, location, store) = (table.name.clone(), place.location, place.store);
+    Ok(DrawnTable { name, location, plan, refusals, traps, trapped, skipped, left, store })
+}
+
+async fn draw_removed(removed: &Removed, sources: &Sources, planning: &Planning) -> Result<Option<DrawnTable>> {
+    let location = &removed.location;
+    let store = store::open(location, &sources.access(location)).await?;
+    let Some(planned) = current::removed(store.as_ref(), removed, planning).await? else { return Ok(None) };
+    Ok(Some(DrawnTable {
+        name: removed.name.clone(),
+        location: location.clone(),
+        plan: planned.plan,
+        refusals: planned.refusals,
+        traps: Traps::default(),
+        trapped: TrapCounts::default(),
+        skipped: 0,
+        left: 0,
+        store,
+    }))
+}

@@ -1,0 +1,400 @@
+//! A plan as a person reads it: what was listed, each table's changes, what was left out, warnings, the summary.
+//!
+//! It fits 100 columns and reads without colour. What people or stores wrote passes through `Shown`.
+
+use std::time::Duration;
+
+use super::draw::{Drawn, DrawnTable};
+use crate::cli::Output;
+use crate::cli::show::{ADDED, DIM, REMOVED, STRONG, WARNING};
+use crate::error::Result;
+use crate::map::Why;
+use crate::plan::brakes::grouped;
+use crate::plan::cost::Cost;
+use crate::plan::traps::{Level, ReaderName, Trap};
+use crate::plan::{Action, Change, Kind, Requirement, TablePlan};
+use crate::uri::{Shown, Uri};
+
+/// Columns of a terminal that everything fits into.
+const WIDTH: usize = 100;
+
+/// Changes of a table that are all shown; of more, only some of each kind.
+const ALL_SHOWN: usize = 24;
+
+/// Changes shown of each kind where there are too many.
+const SOME_SHOWN: usize = 5;
+
+/// Shapes shown for each reason why objects were left out.
+const SHAPES_SHOWN: usize = 4;
+
+/// Prints it; `all` shows every change and every shape.
+pub fn show(out: &mut Output, drawn: &Drawn, all: bool) -> Result<()> {
+    listing(out, drawn)?;
+    writeln!(out)?;
+    let width = drawn.tables.iter().map(|table| columns(&shown(&table.name))).max().unwrap_or(0);
+    for table in &drawn.tables {
+        self::table(out, table, width, all)?;
+    }
+    left_out(out, drawn, all)?;
+    warnings(out, drawn)?;
+    summary(out, drawn)
+}
+
+fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
+    let rows: Vec<[String; 4]> = drawn
+        .listed
+        .iter()
+        .map(|listed| {
+            let prefix = listed.prefix.as_ref().map_or_else(|| "everything".to_owned(), Uri::shown);
+            let asked = listed.requests.lists + listed.requests.gets;
+            let requests = if asked == 0 { String::new() } else { counted(asked, "request") };
+            [shortened(&prefix, 48), counted(listed.keys, "key"), requests, seconds(listed.took)]
+        })
+        .collect();
+    let widths = [0, 1, 2].map(|column| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0));
+    for (number, [prefix, keys, requests, took]) in rows.iter().enumerate() {
+        let head = if number == 0 { "listing" } else { "" };
+        let requests = if widths[2] == 0 { String::new() } else { format!("   {}", right(requests, widths[2])) };
+        let line = format!("{head:<9}{}   {}{requests}   {took}", left(prefix, widths[0]), right(keys, widths[1]));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn table(out: &mut Output, table: &DrawnTable, width: usize, all: bool) -> Result<()> {
+    let name = left(&shown(&table.name), width);
+    let Some(plan) = &table.plan else {
+        return writeln!(out, "{STRONG}{name}{STRONG:#}    refused");
+    };
+    let changes = plan.changes.len() as u64;
+    if changes == 0 {
+        let left_over = "no change; its marker is written, to end what an earlier apply began";
+        let what = if plan.unfinished { left_over } else { "no change" };
+        return writeln!(out, "{STRONG}{name}{STRONG:#}    {what}");
+    }
+    let kind = match plan.kind {
+        _ if plan.marker_requires == Requirement::Absent => "new    ",
+        Kind::Refresh => "refresh",
+        Kind::Remove => "remove ",
+    };
+    let partitions = counted(plan.after.partitions.max(plan.before.partitions), "partition");
+    let change = if changes == 1 { "1 changes".to_owned() } else { format!("{} change", grouped(changes)) };
+    let counts = if plan.columns.is_empty() { "not partitioned".to_owned() } else { format!("{partitions}, {change}") };
+    writeln!(out, "{STRONG}{name}{STRONG:#}    {kind}    {counts}    {}", table.location.shown())?;
+    self::changes(out, plan, all)
+}
+
+/// The changes: all of them, or some of each kind and how many more there are.
+fn changes(out: &mut Output, plan: &TablePlan, all: bool) -> Result<()> {
+    let few = all || plan.changes.len() <= ALL_SHOWN;
+    let mut rows: Vec<Row> = Vec::new();
+    for action in [Action::Create, Action::Change, Action::Empty] {
+        let of_kind = || plan.changes.iter().filter(move |change| change.action == action);
+        let shown = if few { usize::MAX } else { SOME_SHOWN };
+        rows.extend(of_kind().take(shown).map(Row::of));
+        let rest = of_kind().skip(shown);
+        if let Some(row) = Row::of_rest(action, rest) {
+            rows.push(row);
+        }
+    }
+    let widths = (
+        rows.iter().map(|row| columns(&row.partition)).max().unwrap_or(0).min(WIDTH - 50),
+        rows.iter().map(|row| columns(&row.lines)).max().unwrap_or(0),
+    );
+    rows.iter().try_for_each(|row| row.write(out, widths))
+}
+
+struct Row {
+    action: Action,
+    partition: String,
+    lines: String,
+    difference: String,
+    note: &'static str,
+}
+
+impl Row {
+    fn of(change: &Change) -> Row {
+        let values = change.partition.0.iter();
+        let values: Vec<String> = values
+            .map(|(column, value)| format!("{}={}", Shown(column), Shown(value.as_deref().unwrap_or("NULL"))))
+            .collect();
+        Row {
+            action: change.action,
+            partition: if values.is_empty() { "the whole table".to_owned() } else { values.join(" ") },
+            lines: counted(change.lines, "line"),
+            difference: difference(change.action, change.added, change.removed),
+            note: if change.action == Action::Empty { "emptied, a query reads 0 rows" } else { "" },
+        }
+    }
+
+    fn of_rest<'c>(action: Action, rest: impl Iterator<Item = &'c Change>) -> Option<Row> {
+        let (mut count, mut lines, mut added, mut removed) = (0u64, 0, 0, 0);
+        for change in rest {
+            count += 1;
+            lines += change.lines;
+            added += change.added;
+            removed += change.removed;
+        }
+        let what = match action {
+            Action::Create => "to add",
+            Action::Change => "to change",
+            Action::Empty => "to empty",
+        };
+        (count > 0).then(|| Row {
+            action,
+            partition: format!("… {} more {what}", grouped(count)),
+            lines: counted(lines, "line"),
+            difference: difference(action, added, removed),
+            note: "",
+        })
+    }
+
+    fn write(&self, out: &mut Output, (partition, lines): (usize, usize)) -> Result<()> {
+        let (sign, style) = match self.action {
+            Action::Create => ('+', ADDED),
+            Action::Change => ('~', WARNING),
+            Action::Empty => ('−', REMOVED),
+        };
+        let difference = if self.note.is_empty() { self.difference.clone() } else { left(&self.difference, 8) };
+        let line = format!(
+            "{}    {}   {difference} {}",
+            left(&self.partition, partition),
+            right(&self.lines, lines),
+            self.note
+        );
+        writeln!(out, "  {style}{sign}{style:#} {}", line.trim_end())
+    }
+}
+
+fn difference(action: Action, added: u64, removed: u64) -> String {
+    match action {
+        Action::Create => String::new(),
+        Action::Empty => format!("−{}", grouped(removed)),
+        Action::Change if added + removed == 0 => "the same lines, in order".to_owned(),
+        Action::Change => {
+            let part = |sign, count| (count > 0).then(|| format!("{sign}{}", grouped(count)));
+            part('+', added).into_iter().chain(part('−', removed)).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+/// What no table took, by reason and shape, with an example of each.
+fn left_out(out: &mut Output, drawn: &Drawn, all: bool) -> Result<()> {
+    let mut reasons: Vec<(Why, u64)> = drawn.left_out.reasons().filter(|(why, _)| *why != Why::Unmatched).collect();
+    reasons.extend(drawn.left_out.reasons().filter(|(why, _)| *why == Why::Unmatched));
+    let mut rows: Vec<[String; 4]> = Vec::new();
+    let mut heading = "left out";
+    for (why, count) in reasons {
+        let shapes = drawn.left_out.shapes(why);
+        let shown = if all { shapes.len() } else { SHAPES_SHOWN.min(shapes.len()) };
+        let (rest, more) = shapes[shown..].iter().fold((0, 0), |(rest, more), shape| (rest + shape.count, more + 1));
+        let heading = if why == Why::Unmatched { "unmatched" } else { std::mem::take(&mut heading) };
+        for (number, shape) in shapes[..shown].iter().enumerate() {
+            let of_reason = if number == 0 { format!("{} {}", grouped(count), why_shown(why)) } else { String::new() };
+            let text = shape.shape.map_or_else(|| "other shapes".to_owned(), |text| Shown(text).to_string());
+            let heading = if number == 0 { heading } else { "" };
+            rows.push([
+                heading.to_owned(),
+                of_reason,
+                format!("{} {text}", grouped(shape.count)),
+                shape.example.shown(),
+            ]);
+        }
+        if more > 0 {
+            rows.push([
+                String::new(),
+                String::new(),
+                format!("{} of {more} shapes more", grouped(rest)),
+                String::new(),
+            ]);
+        }
+    }
+    for table in drawn.tables.iter().filter(|table| table.left > 0) {
+        let what = format!("{} of `{}`, by leave_after", counted(table.left, "line"), Shown(&table.name));
+        rows.push([std::mem::take(&mut heading).to_owned(), what, String::new(), String::new()]);
+    }
+    for table in drawn.tables.iter().filter(|table| table.skipped > 0) {
+        let what = format!("{} of `{}`, by on_trap = \"skip\"", counted(table.skipped, "line"), Shown(&table.name));
+        rows.push([std::mem::take(&mut heading).to_owned(), what, String::new(), String::new()]);
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    write_rows(out, &rows)
+}
+
+fn write_rows(out: &mut Output, rows: &[[String; 4]]) -> Result<()> {
+    let counted_shapes = |row: &&[String; 4]| !row[2].is_empty();
+    let reason = rows.iter().filter(counted_shapes).map(|row| columns(&row[1])).max().unwrap_or(0);
+    let shape = rows.iter().map(|row| columns(&row[2])).max().unwrap_or(0).min(44);
+    for [heading, what, text, example] in rows {
+        if text.is_empty() {
+            writeln!(out, "{heading:<10} {what}")?;
+            continue;
+        }
+        let line = format!("{heading:<10} {}   {}", right(what, reason), left(text, shape));
+        let room = WIDTH.saturating_sub(columns(&line) + 3);
+        match room >= 24 && !example.is_empty() {
+            true => writeln!(out, "{line}   {DIM}{}{DIM:#}", shortened(example, room))?,
+            false => writeln!(out, "{}", line.trim_end())?,
+        }
+    }
+    Ok(())
+}
+
+fn why_shown(why: Why) -> &'static str {
+    match why {
+        Why::Unmatched => "",
+        Why::Manifest => "in locations",
+        other => other.name(),
+    }
+}
+
+/// Traps that are no errors, each once for all the tables that are in it.
+fn warnings(out: &mut Output, drawn: &Drawn) -> Result<()> {
+    let mut found: Vec<(&'static Trap, String)> = Vec::new();
+    let mut note = |trap: &'static Trap, what: String| match found.iter_mut().find(|(known, _)| known.name == trap.name)
+    {
+        Some((_, whats)) => whats.push_str(&format!(", {what}")),
+        None => found.push((trap, what)),
+    };
+    for table in &drawn.tables {
+        let name = shown(&table.name);
+        for finding in table.traps.on_table().iter().filter(|finding| finding.level == Level::Warning) {
+            note(finding.of(), format!("`{name}`"));
+        }
+        for (trap, count, _) in
+            table.trapped.iter().filter(|(trap, ..)| table.traps.level(trap) == Some(Level::Warning))
+        {
+            note(trap, format!("{} of `{name}`", counted(count, "line")));
+        }
+    }
+    if !found.is_empty() {
+        writeln!(out)?;
+    }
+    for (trap, whats) in found {
+        let mut readers: Vec<String> = drawn
+            .tables
+            .iter()
+            .flat_map(|table| table.traps.readers_of(trap))
+            .map(|reader| ReaderName(reader).to_string())
+            .collect();
+        readers.sort_unstable();
+        readers.dedup();
+        let text =
+            format!("{} ({}), {whats}: {}: {}; {}", trap.name, readers.join(", "), trap.what, trap.reason, trap.help);
+        write_wrapped(out, &format!("{WARNING}warning{WARNING:#}    "), 11, &text)?;
+    }
+    Ok(())
+}
+
+/// What it comes to: counts, requests, dollars, and what readers see.
+fn summary(out: &mut Output, drawn: &Drawn) -> Result<()> {
+    writeln!(out)?;
+    if drawn.is_refused() {
+        return writeln!(out, "{STRONG}plan: refused{STRONG:#}, as follows; nothing is written");
+    }
+    if drawn.is_empty() {
+        return writeln!(out, "{STRONG}no change{STRONG:#}: what is published is what the rules say");
+    }
+    let count = |action| drawn.plans().map(|plan| plan.count(action) as u64).sum::<u64>();
+    let actions = [(Action::Create, "to add"), (Action::Change, "to change"), (Action::Empty, "to empty")];
+    let counts: Vec<String> = actions
+        .iter()
+        .map(|(action, what)| (count(*action), what))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", grouped(count)))
+        .collect();
+    let counts = if counts.is_empty() { "markers only".to_owned() } else { counts.join(", ") };
+    let of = |table: &DrawnTable| {
+        let plan = table.plan.as_ref();
+        plan.map(|plan| Cost::of(plan, table.store.traits().dollars_per_1000_writes)).unwrap_or_default()
+    };
+    let cost: Cost = drawn.tables.iter().map(of).sum();
+    let priced = drawn.tables.iter().any(|table| table.store.traits().dollars_per_1000_writes > 0.0);
+    let dollars = if priced { format!(", ${:.2}", cost.dollars) } else { String::new() };
+    let text = format!(
+        "{counts}; {} to write ({}, {} of markers){dollars}; {}",
+        counted(cost.requests(), "request"),
+        counted(cost.manifests, "manifest"),
+        grouped(cost.markers),
+        readers_see(drawn)
+    );
+    write_wrapped(out, &format!("{STRONG}plan:{STRONG:#} "), 6, &text)
+}
+
+fn readers_see(drawn: &Drawn) -> String {
+    let moved: u64 = drawn.plans().map(|plan| plan.moved_lines).sum();
+    if moved > 0 {
+        let lines = if moved == 1 { "1 line moves".to_owned() } else { format!("{} lines move", grouped(moved)) };
+        return format!(
+            "{lines} between partitions, taken away first and added then: no reader sees a row twice, and for a moment \
+             some see it not at all"
+        );
+    }
+    if drawn.plans().filter(|plan| plan.writes()).all(|plan| plan.marker_requires == Requirement::Absent) {
+        return "nothing of these tables was published before".to_owned();
+    }
+    "nothing moves between partitions, so readers see each partition old or new".to_owned()
+}
+
+/// Writes `head`, of `indent` columns, and `text` behind it, broken at spaces and indented.
+fn write_wrapped(out: &mut Output, head: &str, indent: usize, text: &str) -> Result<()> {
+    let mut line = String::new();
+    let mut head = Some(head);
+    let mut flush = |out: &mut Output, line: &str| match head.take() {
+        Some(head) => writeln!(out, "{head}{line}"),
+        None => writeln!(out, "{}{line}", " ".repeat(indent)),
+    };
+    for word in text.split(' ') {
+        if !line.is_empty() && indent + columns(&line) + 1 + columns(word) > WIDTH {
+            flush(out, &line)?;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    flush(out, &line)
+}
+
+fn shown(text: &str) -> String {
+    Shown(text).to_string()
+}
+
+/// As many columns as a terminal needs, for all that is not wide; `text` has no styles in it.
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn left(text: &str, width: usize) -> String {
+    format!("{text:<width$}")
+}
+
+fn right(text: &str, width: usize) -> String {
+    format!("{text:>width$}")
+}
+
+/// The text, with `…` for what does not fit.
+fn shortened(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// `1,204 lines`
+pub fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{} {what}s", grouped(count)) }
+}
+
+/// `9 s`; nothing for what took less than one.
+fn seconds(took: Duration) -> String {
+    match took.as_secs() {
+        0 => String::new(),
+        s if s < 120 => format!("{s} s"),
+        s => format!("{} min", s / 60),
+    }
+}
