@@ -14,7 +14,8 @@ const HOME: &str = "/home/ada/restitch";
 #[test]
 fn the_documentation_shows_what_is_printed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages: Vec<PathBuf> = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    let mut pages: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "rules/README.md"].map(|page| root.join(page)).to_vec();
     let docs = std::fs::read_dir(root.join("docs")).expect("docs/ is there");
     pages.extend(
         docs.map(|entry| entry.expect("docs/ is readable").path())
