@@ -186,8 +186,10 @@ impl Scratch {
                 let open = text[position..].starts_with(HIVE_NULL.as_bytes()) || is_open(text, position);
                 open.then_some((next, position))
             }
-            Instruction::Look { look, next } => holds(look, text, position).then_some((next, position)),
-            Instruction::AtSlot { slot, next } => (slots[slot as usize] == position as u32).then_some((next, position)),
+            Instruction::Look { look, subject, next } => {
+                let start = subject.map_or(0, |slot| slots[slot as usize] as usize);
+                holds(look, &text[start..], position - start).then_some((next, position))
+            }
             Instruction::Again { again, next } => {
                 let after = repeated(&code.agains[again as usize], text, position, slots)?;
                 Some((next, after))
@@ -334,7 +336,7 @@ fn char_before(text: &[u8], position: usize) -> Option<char> {
     char_at(text, start)
 }
 
-/// An anchor or word boundary, as the crate `regex` means it; `Start` never comes here (it is `AtSlot`).
+/// An anchor or word boundary, as the crate `regex` means it.
 fn holds(look: Look, text: &[u8], position: usize) -> bool {
     let ascii = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     let unicode = |c: Option<char>| c.is_some_and(regex_syntax::is_word_character);

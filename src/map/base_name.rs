@@ -159,11 +159,7 @@ impl Builder {
                     let all: Vec<Pattern> = inner.iter().chain(rest).cloned().collect();
                     return self.sequence(&all);
                 }
-                Pattern::HiveGuard
-                | Pattern::Look(_)
-                | Pattern::AtSlot(_)
-                | Pattern::Again { .. }
-                | Pattern::From(..) => return None,
+                Pattern::HiveGuard | Pattern::Look { .. } | Pattern::Again { .. } | Pattern::From(..) => return None,
             }
         }
         Some(())
@@ -262,7 +258,7 @@ fn first_set(parts: &[Pattern]) -> Option<(u128, bool)> {
         let (of_part, can_be_empty) = match part {
             Pattern::Text(text) => (first_of(text[0]), false),
             Pattern::Class(class) => ((class.ascii, !class.is_ascii()), false),
-            Pattern::Repeat { what, min, .. } => (first_set(std::slice::from_ref(what))?, *min == 0),
+            Pattern::Repeat { what, .. } => (first_set(std::slice::from_ref(what))?, super::code::can_be_empty(part)),
             Pattern::Concat(parts) => (first_set(parts)?, parts.iter().all(super::code::can_be_empty)),
             Pattern::Either(branches) => {
                 let firsts: Option<Vec<(u128, bool)>> =

@@ -38,10 +38,7 @@ pub(crate) enum Instruction {
     },
     Look {
         look: Look,
-        next: u32,
-    },
-    AtSlot {
-        slot: u32,
+        subject: Option<u32>,
         next: u32,
     },
     /// The text of an earlier capture again; the number is an index into `Code::agains`.
@@ -163,8 +160,7 @@ impl Code {
             | Instruction::Save { next, .. }
             | Instruction::Guard { next }
             | Instruction::HiveGuard { next }
-            | Instruction::Look { next, .. }
-            | Instruction::AtSlot { next, .. } => live[next as usize],
+            | Instruction::Look { next, .. } => live[next as usize],
         }
     }
 
@@ -218,8 +214,7 @@ impl Builder {
             Pattern::Save(slot) => self.add(Instruction::Save { slot: *slot, next }),
             Pattern::Guard => self.add(Instruction::Guard { next }),
             Pattern::HiveGuard => self.add(Instruction::HiveGuard { next }),
-            Pattern::Look(look) => self.add(Instruction::Look { look: *look, next }),
-            Pattern::AtSlot(slot) => self.add(Instruction::AtSlot { slot: *slot, next }),
+            Pattern::Look { look, subject } => self.add(Instruction::Look { look: *look, subject: *subject, next }),
             Pattern::Again { captures, fold } => {
                 let again = position(&mut self.agains, &Again { captures: captures.clone(), fold: *fold });
                 self.add(Instruction::Again { again, next })
@@ -302,11 +297,6 @@ pub(crate) fn can_be_empty(part: &Pattern) -> bool {
         Pattern::Either(branches) => branches.iter().any(can_be_empty),
         Pattern::Repeat { what, min, .. } => *min == 0 || can_be_empty(what),
         Pattern::From(_, inner) => can_be_empty(inner),
-        Pattern::Save(_)
-        | Pattern::Guard
-        | Pattern::HiveGuard
-        | Pattern::Look(_)
-        | Pattern::AtSlot(_)
-        | Pattern::Again { .. } => true,
+        Pattern::Save(_) | Pattern::Guard | Pattern::HiveGuard | Pattern::Look { .. } | Pattern::Again { .. } => true,
     }
 }

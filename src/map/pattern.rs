@@ -33,10 +33,12 @@ pub(crate) enum Pattern {
     Guard,
     /// `(?:(?=__HIVE_DEFAULT_PARTITION__)|G)`
     HiveGuard,
-    /// An anchor or a word boundary of a regular expression.
-    Look(Look),
-    /// The start of what `regex =` is matched against: where that slot was saved.
-    AtSlot(u32),
+    /// An anchor or a word boundary of a regular expression, which sees nothing of what stands before its subject: for
+    /// `regex =` the text behind `under`, where that slot was saved.
+    Look {
+        look: Look,
+        subject: Option<u32>,
+    },
     /// The text of the first of these captures that took part, again.
     Again {
         captures: Vec<u32>,
@@ -67,7 +69,7 @@ pub(crate) struct Capture {
 pub(crate) struct RulePattern {
     /// In sequence; matched from end to end of the match text.
     pub parts: Vec<Pattern>,
-    /// Every named capture, in the order written, and dates that are only checked, called `_`. One name may stand in
+    /// Every named capture, in the order written, and dates and Hive values that are only checked, called `_`. One name may stand in
     /// several: branches of alternatives, pieces of a date.
     pub captures: Vec<Capture>,
     /// Slots in use: two per capture, and those that have no capture.
@@ -150,13 +152,14 @@ impl RulePattern {
             |name: Option<&str>| Capture { name: name.unwrap_or("").into(), kind: CaptureKind::Plain, span: 0..0 };
         let captures: Vec<Capture> = regex.capture_names().skip(1).map(capture).collect();
         let subject = 2 * captures.len() as u32;
+        let look = |look| Pattern::Look { look, subject: Some(subject) };
         let hir = parse(regex.as_str(), ignore_case).expect("the crate regex has compiled it");
         parts.push(Pattern::Save(subject));
-        parts.push(of_hir(&hir, &HirMeaning { keep_slash: true, subject }));
+        parts.push(of_hir(&hir, &HirMeaning { keep_slash: true, subject: Some(subject) }));
         let mut parts = flat(parts);
         // Anchors that say what holds anyway would keep the expression from being split at a slash.
-        parts.dedup_by(|anchor, before| *anchor == Pattern::AtSlot(subject) && *before == Pattern::Save(subject));
-        if parts.last() == Some(&Pattern::Look(Look::End)) {
+        parts.dedup_by(|anchor, before| *anchor == look(Look::Start) && *before == Pattern::Save(subject));
+        if parts.last() == Some(&look(Look::End)) {
             parts.pop();
         }
         RulePattern { parts, captures, slots: subject + 1, below: None }
@@ -224,8 +227,8 @@ impl Reader {
     fn capture(&mut self, name: Option<&str>, kind: &CaptureKind, span: &Range<usize>) -> Pattern {
         let (guard, inner) = self.capture_kind(kind);
         let mut parts = Vec::from_iter(guard);
-        // A date that is not kept must exist all the same.
-        match name.or(matches!(kind, CaptureKind::Date(_)).then_some("_")) {
+        // A date that is not kept must exist all the same, and a Hive value must be text.
+        match name.or(matches!(kind, CaptureKind::Date(_) | CaptureKind::Hive).then_some("_")) {
             None => parts.push(inner),
             Some(name) => {
                 let index = self.made.captures.len() as u32;
@@ -253,7 +256,7 @@ impl Reader {
             CaptureKind::EpochMs => (None, digits(12, Some(13))),
             CaptureKind::In(texts) => (None, Pattern::Either(texts.iter().map(|text| self.text(text)).collect())),
             CaptureKind::Re(expression) => {
-                let meaning = HirMeaning { keep_slash: false, subject: 0 };
+                let meaning = HirMeaning { keep_slash: false, subject: None };
                 let inner = parse(expression, self.folds()).map(|hir| of_hir(&hir, &meaning));
                 (None, inner.unwrap_or(Pattern::Either(Vec::new())))
             }
@@ -299,8 +302,8 @@ impl Reader {
 /// What differs between `re(…)` and `regex =`.
 struct HirMeaning {
     keep_slash: bool,
-    /// The slot in which the start of the subject stands, for `^`.
-    subject: u32,
+    /// The slot in which the start of the subject stands, where that is not the text's.
+    subject: Option<u32>,
 }
 
 fn of_hir(hir: &Hir, meaning: &HirMeaning) -> Pattern {
@@ -319,8 +322,7 @@ fn of_hir(hir: &Hir, meaning: &HirMeaning) -> Pattern {
             };
             Pattern::Class(Class::of(&if meaning.keep_slash { set } else { without_slash(&set) }))
         }
-        HirKind::Look(Look::Start) if meaning.keep_slash => Pattern::AtSlot(meaning.subject),
-        HirKind::Look(look) => Pattern::Look(*look),
+        HirKind::Look(look) => Pattern::Look { look: *look, subject: meaning.subject },
         HirKind::Repetition(repeat) => Pattern::Repeat {
             what: Box::new(of_hir(&repeat.sub, meaning)),
             min: repeat.min,
@@ -343,7 +345,7 @@ fn parse(expression: &str, ignore_case: bool) -> Option<Hir> {
 /// The expression of a date field, its range included.
 fn date_field(field: Field) -> Pattern {
     let hir = parse(field.expression(), false).expect("a field's expression is well-formed");
-    of_hir(&hir, &HirMeaning { keep_slash: false, subject: 0 })
+    of_hir(&hir, &HirMeaning { keep_slash: false, subject: None })
 }
 
 /// `(?:G[^/]*/)*`

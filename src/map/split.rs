@@ -41,7 +41,7 @@ pub(crate) fn split(parts: &[Pattern], rule: &RulePattern) -> Option<Split> {
 /// Whether it asks for more than the text that it takes; guards look no further than their own component.
 fn looks_around(part: &Pattern) -> bool {
     match part {
-        Pattern::Look(_) | Pattern::AtSlot(_) => true,
+        Pattern::Look { .. } => true,
         Pattern::Concat(parts) | Pattern::Either(parts) => parts.iter().any(looks_around),
         Pattern::Repeat { what, .. } | Pattern::From(_, what) => looks_around(what),
         Pattern::Text(_)
@@ -66,7 +66,7 @@ fn can_hold_slash(part: &Pattern, rule: &RulePattern) -> bool {
                 _ => false,
             })
         }
-        Pattern::Save(_) | Pattern::Guard | Pattern::HiveGuard | Pattern::Look(_) | Pattern::AtSlot(_) => false,
+        Pattern::Save(_) | Pattern::Guard | Pattern::HiveGuard | Pattern::Look { .. } => false,
     }
 }
 
@@ -81,6 +81,6 @@ fn ends_with_slash(part: &Pattern, before: bool) -> bool {
         }
         Pattern::From(_, inner) => ends_with_slash(inner, before),
         Pattern::Class(_) | Pattern::Again { .. } => false,
-        Pattern::Save(_) | Pattern::Guard | Pattern::HiveGuard | Pattern::Look(_) | Pattern::AtSlot(_) => before,
+        Pattern::Save(_) | Pattern::Guard | Pattern::HiveGuard | Pattern::Look { .. } => before,
     }
 }
