@@ -177,12 +177,10 @@ impl Expression {
                 HoleSource::Attribute(_) => Vec::new(),
             };
             for filter in &hole.filters {
-                match filter {
-                    Filter::Format(form) => errors.extend(format_error(hole, form, &units)),
-                    // `default` only fills what is no date at all.
-                    Filter::Default(_) => continue,
-                    _ => {}
+                if let Filter::Format(form) = filter {
+                    errors.extend(format_error(hole, form, &units));
                 }
+                // What any filter makes of a date is a text.
                 units.clear();
             }
         }
@@ -241,17 +239,6 @@ impl Hole {
             (HoleValue::Date(date), Some(Filter::Format(form))) => {
                 filters.next();
                 date.write_format(form, out);
-            }
-            // A `default` in front of `format` has nothing to do where there is a date.
-            (HoleValue::Date(date), Some(Filter::Default(_))) => {
-                let later = self.filters.iter().position(|filter| !matches!(filter, Filter::Default(_)));
-                match later.map(|at| (at, &self.filters[at])) {
-                    Some((at, Filter::Format(form))) => {
-                        filters = self.filters[at + 1..].iter();
-                        date.write_format(form, out);
-                    }
-                    _ => date.write_value(out),
-                }
             }
             (HoleValue::Date(date), _) => date.write_value(out),
         }
@@ -649,7 +636,7 @@ mod tests {
     fn dates_are_formatted_or_print_their_value() {
         let date = HoleValue::Date(PartialDate::from_epoch(1_704_460_023).unwrap());
         assert_eq!(evaluate("{x}", date).unwrap(), "2024-01-05 13:07:03");
-        assert_eq!(evaluate("{x|default(no)|format(d MMM yy)|upper}", date).unwrap(), "5 JAN 24");
+        assert_eq!(evaluate("{x|format(d MMM yy)|default(no)|upper}", date).unwrap(), "5 JAN 24");
         assert_eq!(evaluate("{x|format(yyyy)|default(no)}", HoleValue::Null).unwrap(), "no");
     }
 
@@ -671,10 +658,19 @@ mod tests {
             _ => Vec::new(),
         };
         let source = "{ts|format(yyyy)}{@modified|format(ww YYYY)}{day|format(dd)}{day|format(yyyy)}{x|format(dd)}\
-                      {ts|lower|format(dd)}{@size|format(q)}";
+                      {ts|lower|format(dd)}{@size|format(q)}{ts|default(no)|format(dd)}";
         let errors = parse(source).check_formats(&units);
         let found: Vec<&str> = errors.iter().map(|error| &source[error.span.clone()]).collect();
-        assert_eq!(found, ["{day|format(yyyy)}", "{x|format(dd)}", "{ts|lower|format(dd)}", "{@size|format(q)}"]);
+        assert_eq!(
+            found,
+            [
+                "{day|format(yyyy)}",
+                "{x|format(dd)}",
+                "{ts|lower|format(dd)}",
+                "{@size|format(q)}",
+                "{ts|default(no)|format(dd)}",
+            ]
+        );
     }
 
     #[test]
