@@ -11,6 +11,8 @@ use crate::uri::Bucket;
 #[derive(Debug)]
 pub(crate) struct Directory {
     bucket: Option<Bucket>,
+    /// The program's number for it; `None` where no rule names it.
+    pub bucket_number: Option<u32>,
     /// `bucket/`
     pub bucket_text: String,
     /// The directory's own part of the key, up to and with its last slash.
@@ -55,6 +57,7 @@ impl Directory {
     pub fn new(program: &Program) -> Directory {
         Directory {
             bucket: None,
+            bucket_number: None,
             bucket_text: String::new(),
             path: String::new(),
             text: String::new(),
@@ -83,6 +86,7 @@ impl Directory {
     pub fn enter(&mut self, program: &Program, bucket: &Bucket, path: &str) {
         if !self.is_in(bucket) {
             self.bucket = Some(bucket.clone());
+            self.bucket_number = program.bucket_number(bucket);
             self.bucket_text.clear();
             self.bucket_text.push_str(&bucket.name);
             self.bucket_text.push('/');
@@ -100,7 +104,9 @@ impl Directory {
         self.excludes.fill(None);
         self.candidates.clear();
         self.markers.clear();
-        program.candidates(bucket, path, &mut self.candidates, &mut self.markers);
+        if let Some(bucket) = self.bucket_number {
+            program.candidates(bucket, path, &mut self.candidates, &mut self.markers);
+        }
     }
 
     /// Bytes of the match text in front of the base name.

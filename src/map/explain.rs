@@ -10,7 +10,7 @@ use super::code::{Code, Instruction};
 use super::page::Object;
 use super::pattern::{RulePattern, flat};
 use super::program::{Compiled, Program};
-use super::values::{Captured, Match, NoValue, Read};
+use super::values::{Captured, Match, Misread, NoValue, Read};
 use crate::error::Result;
 use crate::rules::table::{Claim, Matcher, Rule, Table, ValueSource};
 use crate::value::PartitionValue;
@@ -53,8 +53,10 @@ pub enum RuleVerdict {
     Excluded { captures: Vec<Capture>, glob: String, from: ExcludedBy },
     /// A test of `where` does not hold: an index into the rule's conditions.
     Filtered { captures: Vec<Capture>, condition: usize },
-    /// A column's value does not fit its type, or is no text: an index into the partition columns.
-    BadValue { captures: Vec<Capture>, column: usize, text: Option<String> },
+    /// The bytes of this Hive value are no text: an index into the captures.
+    BadHive { captures: Vec<Capture>, capture: usize },
+    /// A column's value does not fit its type: an index into the partition columns.
+    BadValue { captures: Vec<Capture>, column: usize, text: String },
     /// A lookup lacks the key: an index into the partition columns.
     NoLookup { captures: Vec<Capture>, column: usize },
     /// A rule asks for what is not said about the object: `size`, `modified` or `storage_class`.
@@ -213,9 +215,12 @@ impl Explainer<'_> {
     fn matched(&self, compiled: &Compiled, bucket: &str, slots: &[u32]) -> RuleVerdict {
         let mut read = Read::default();
         let captured = Captured { bucket, key: self.object.key, slots };
-        let exists = read.captures(&compiled.pattern, &compiled.names, &captured, self.object.size);
-        if !exists {
-            return RuleVerdict::BadDate { captures: texts(compiled, &captured, None) };
+        match read.captures(&compiled.pattern, &compiled.names, &captured, self.object.size) {
+            Ok(()) => {}
+            Err(Misread::Date) => return RuleVerdict::BadDate { captures: texts(compiled, &captured, None) },
+            Err(Misread::Hive(capture)) => {
+                return RuleVerdict::BadHive { captures: texts(compiled, &captured, None), capture: capture as usize };
+            }
         }
         let matched = Match::new(compiled, bucket, slots, &read, self.object, self.program);
         let captures = texts(compiled, &captured, Some(&matched));
@@ -244,15 +249,16 @@ impl Explainer<'_> {
         for (column, (source, kind)) in self.rule.values.iter().zip(types).enumerate() {
             let mut text = String::new();
             let written = match source {
-                ValueSource::Capture(name) => matched.write_name(name, &mut text),
+                ValueSource::Capture(name) => Ok(matched.write_name(name, &mut text)),
                 ValueSource::Expression(expression) => matched.write(expression, &mut text),
             };
             match written {
                 Ok(_) => match kind.value(&text) {
                     Some(value) => values.push(value),
-                    None => return RuleVerdict::BadValue { captures, column, text: Some(text) },
+                    None => return RuleVerdict::BadValue { captures, column, text },
                 },
-                Err(NoValue::Bad) => return RuleVerdict::BadValue { captures, column, text: None },
+                // A time that no date says.
+                Err(NoValue::Bad) => return RuleVerdict::BadValue { captures, column, text: String::new() },
                 Err(NoValue::NoLookup) => return RuleVerdict::NoLookup { captures, column },
                 Err(NoValue::Lacks(lacking)) => return RuleVerdict::Lacks { captures, attribute: lacking.name() },
             }
@@ -283,7 +289,7 @@ fn texts(compiled: &Compiled, captured: &Captured<'_>, matched: Option<&Match<'_
 
 fn value(matched: &Match<'_>, name: &str) -> Option<String> {
     let mut text = String::new();
-    matched.write_name(name, &mut text).is_ok_and(|known| known).then_some(text)
+    matched.write_name(name, &mut text).then_some(text)
 }
 
 fn source_text(source: &ValueSource) -> String {

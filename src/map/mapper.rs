@@ -11,7 +11,7 @@ use super::intern::Interner;
 use super::page::{Object, Page};
 use super::program::{Compiled, DecidedBy, How, Program, Skips, TableProgram};
 use super::select::{Arena, Contest, Group, Waiting};
-use super::values::{Captured, Lacking, Match, NoValue, Read, write_text};
+use super::values::{Captured, Lacking, Match, Misread, NoValue, Read, write_text};
 use super::{PartitionId, Sink, Taken, Why};
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::table::{Claim, Pick, PickOne, Rule, Table, ValueSource};
@@ -58,7 +58,7 @@ const REMEMBERED: usize = 1 << 18;
 /// What a match comes to, as far as its captures decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    BadDate,
+    Misread(Why),
     Filtered,
     /// No value, for this reason: said only once `exclude` has had its say.
     NoValue(Why),
@@ -208,14 +208,13 @@ impl<'p> Mapper<'p> {
             let number = self.directory.markers[index] as usize;
             let compiled = &program.markers[number].compiled;
             let matches = self.matches(compiled, base_name);
-            if !matches.map_err(|_| too_many_steps("a `done`", object))? || !self.read(compiled, object) {
+            if !matches.map_err(|_| too_many_steps("a `done`", object))? || self.read(compiled, object).is_err() {
                 continue;
             }
             let Work { slots, read, text, bytes, .. } = &mut self.work;
             let matched = Match::new(compiled, &self.directory.bucket_text, slots, read, object, program);
-            if matched.write_names(&program.markers[number].binds, text, bytes) {
-                self.markers[number].intern(bytes);
-            }
+            matched.write_names(&program.markers[number].binds, text, bytes);
+            self.markers[number].intern(bytes);
         }
         Ok(())
     }
@@ -286,8 +285,8 @@ impl<'p> Mapper<'p> {
             }
             (DecidedBy::Captures, None) => self.remembered_outcome(table as usize, rule as usize, object),
         };
-        if outcome == Outcome::BadDate {
-            return Ok(Verdict::Passes(Why::BadDate));
+        if let Outcome::Misread(why) = outcome {
+            return Ok(Verdict::Passes(why));
         }
         if self.directory.excludes(program, &program.tables[table as usize].excludes, object, base_name) {
             return Ok(Verdict::Leaves(Why::Excluded));
@@ -296,9 +295,8 @@ impl<'p> Mapper<'p> {
             return Ok(Verdict::Passes(Why::Excluded));
         }
         Ok(match outcome {
-            Outcome::BadDate => Verdict::Passes(Why::BadDate),
             Outcome::Filtered => Verdict::Passes(Why::Filtered),
-            Outcome::NoValue(why) => Verdict::Passes(why),
+            Outcome::Misread(why) | Outcome::NoValue(why) => Verdict::Passes(why),
             Outcome::Partition(partition) => Verdict::Takes(Taken { table, rule, partition, prefix_len: None }, 0..0),
         })
     }
@@ -341,8 +339,8 @@ impl<'p> Mapper<'p> {
         Ok(false)
     }
 
-    /// Reads the captures of the match; `false` if one of its dates does not exist.
-    fn read(&mut self, compiled: &Compiled, object: &Object<'_>) -> bool {
+    /// Reads the captures of the match in hand.
+    fn read(&mut self, compiled: &Compiled, object: &Object<'_>) -> Result<(), Misread> {
         let captured = Captured { bucket: &self.directory.bucket_text, key: object.key, slots: &self.work.slots };
         self.work.read.captures(&compiled.pattern, &compiled.names, &captured, object.size)
     }
@@ -353,8 +351,9 @@ impl<'p> Mapper<'p> {
         let captured = Captured { bucket: &self.directory.bucket_text, key: object.key, slots: &self.work.slots };
         let bytes = &mut self.work.bytes;
         bytes.clear();
-        bytes.extend_from_slice(&(table as u32).to_le_bytes());
-        bytes.extend_from_slice(&(rule as u32).to_le_bytes());
+        // `{@bucket}` is not among the captures.
+        let bucket = self.directory.bucket_number.unwrap_or(u32::MAX);
+        [table as u32, rule as u32, bucket].iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         (0..compiled.pattern.captures.len() as u32).for_each(|capture| write_text(captured.text(capture), bytes));
         if let Some(known) = self.remembered.captures.find(bytes) {
             return self.remembered.outcomes[known as usize];
@@ -373,8 +372,8 @@ impl<'p> Mapper<'p> {
     fn outcome(&mut self, table: usize, rule: usize, object: &Object<'_>) -> Outcome {
         let program = self.program;
         let compiled = &program.tables[table].rules[rule].compiled;
-        if !self.read(compiled, object) {
-            return Outcome::BadDate;
+        if let Err(misread) = self.read(compiled, object) {
+            return Outcome::Misread(misread.why());
         }
         let said = &program.table(table).rules[rule];
         let Work { slots, read, text, bytes, .. } = &mut self.work;
@@ -398,8 +397,8 @@ impl<'p> Mapper<'p> {
         let program = self.program;
         let of_table = program.table(table);
         let (said, compiled) = (&of_table.rules[rule], &program.tables[table].rules[rule]);
-        if !self.read(&compiled.compiled, object) {
-            return Ok(Verdict::Passes(Why::BadDate));
+        if let Err(misread) = self.read(&compiled.compiled, object) {
+            return Ok(Verdict::Passes(misread.why()));
         }
         if self.directory.excludes(program, &program.tables[table].excludes, object, base_name) {
             return Ok(Verdict::Leaves(Why::Excluded));
@@ -418,8 +417,8 @@ impl<'p> Mapper<'p> {
             }
         }
         if let Some(marker) = compiled.marker {
-            let bound = matched.write_names(&program.markers[marker as usize].binds, text, bytes);
-            if !bound || self.markers[marker as usize].find(bytes).is_none() {
+            matched.write_names(&program.markers[marker as usize].binds, text, bytes);
+            if self.markers[marker as usize].find(bytes).is_none() {
                 return Ok(if last { Verdict::Passes(Why::Waiting) } else { Verdict::Waits });
             }
         }
@@ -508,7 +507,7 @@ impl Partitions {
 fn value(source: &ValueSource, matched: &Match<'_>, text: &mut String) -> Result<bool, NoValue> {
     text.clear();
     match source {
-        ValueSource::Capture(name) => matched.write_name(name, text),
+        ValueSource::Capture(name) => Ok(matched.write_name(name, text)),
         ValueSource::Expression(expression) => matched.write(expression, text),
     }
 }

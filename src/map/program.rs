@@ -211,15 +211,14 @@ impl Program {
         self.prefixes.iter().map(|(prefix, _)| prefix)
     }
 
+    /// The number of a bucket that some rule or marker names.
+    pub(crate) fn bucket_number(&self, bucket: &Bucket) -> Option<u32> {
+        (0..).zip(&self.buckets).find(|(_, known)| known.bucket == *bucket).map(|(number, _)| number)
+    }
+
     /// The rules and markers that may take objects of a directory, in the order of the file.
-    pub(crate) fn candidates(
-        &self,
-        bucket: &Bucket,
-        path: &str,
-        candidates: &mut Vec<Candidate>,
-        markers: &mut Vec<u32>,
-    ) {
-        let Some(known) = self.buckets.iter().find(|known| known.bucket == *bucket) else { return };
+    pub(crate) fn candidates(&self, bucket: u32, path: &str, candidates: &mut Vec<Candidate>, markers: &mut Vec<u32>) {
+        let known = &self.buckets[bucket as usize];
         let rules = known.rules.iter().filter(|opening| opening.fits(path));
         candidates.extend(rules.map(|rule| Candidate { table: rule.table, rule: rule.number, outcome: None }));
         markers.extend(known.markers.iter().filter(|opening| opening.fits(path)).map(|marker| marker.number));

@@ -3,7 +3,6 @@
 //! Everything here is told what it needs; nothing is looked up in the world. On the ordinary path none of it runs: the
 //! mapper remembers what a combination of captures came to.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -91,7 +90,7 @@ pub(crate) enum NoValue {
     Lacks(Lacking),
     /// A key that the lookup lacks, with no default behind it.
     NoLookup,
-    /// Bytes that are no UTF-8, or a value that its type does not take.
+    /// A value that its type does not take.
     Bad,
 }
 
@@ -103,13 +102,22 @@ pub(crate) enum Lacking {
     StorageClass,
 }
 
+/// Why a match is none once its captures are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misread {
+    /// A date that does not exist, or disagrees with itself.
+    Date,
+    /// The bytes of this Hive value are no UTF-8.
+    Hive(u32),
+}
+
 /// What the captures of a match say, as far as it is not their text.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
     /// One per name that is a date; `None` where no piece of it took part.
     dates: Vec<Option<PartialDate>>,
-    /// Hive values that are escaped, by capture; `None` where their bytes are no UTF-8.
-    unescaped: Vec<(u32, Option<String>)>,
+    /// Hive values that are escaped, by capture.
+    unescaped: Vec<(u32, String)>,
     /// The object's size in digits.
     size: String,
 }
@@ -120,24 +128,41 @@ impl Read {
         &self.dates
     }
 
-    /// Reads a match anew; `false` ("bad date") if one of its dates does not exist.
+    /// Reads a match anew.
+    ///
+    /// # Errors
+    /// Why it is none after all.
     pub fn captures(
         &mut self,
         pattern: &RulePattern,
         names: &[Name],
         captured: &Captured<'_>,
         size: Option<u64>,
-    ) -> bool {
+    ) -> Result<(), Misread> {
+        if !read_dates(pattern, names, captured, &mut self.dates) {
+            return Err(Misread::Date);
+        }
         self.unescaped.clear();
         for (index, capture) in (0..).zip(&pattern.captures) {
             let text = captured.text(index).filter(|text| capture.kind == CaptureKind::Hive && text.contains('%'));
-            self.unescaped.extend(text.map(|text| (index, hive_unescape(text).map(Cow::into_owned))));
+            if let Some(text) = text {
+                self.unescaped.push((index, hive_unescape(text).ok_or(Misread::Hive(index))?.into_owned()));
+            }
         }
         self.size.clear();
         if let Some(size) = size {
             fmt::Write::write_fmt(&mut self.size, format_args!("{size}")).expect("a String takes all text");
         }
-        read_dates(pattern, names, captured, &mut self.dates)
+        Ok(())
+    }
+}
+
+impl Misread {
+    pub fn why(self) -> Why {
+        match self {
+            Misread::Date => Why::BadDate,
+            Misread::Hive(_) => Why::BadValue,
+        }
     }
 }
 
@@ -221,23 +246,20 @@ fn same_in_any_case(a: &str, b: &str) -> bool {
 
 impl<'a> Match<'a> {
     /// What the name stands for; NULL where nothing binds it.
-    ///
-    /// # Errors
-    /// `Bad` for a Hive value that is no text.
-    pub fn name(&self, name: &str) -> Result<HoleValue<'a>, NoValue> {
-        let Some(known) = self.names.iter().find(|known| known.name == name) else { return Ok(HoleValue::Null) };
+    pub fn name(&self, name: &str) -> HoleValue<'a> {
+        let Some(known) = self.names.iter().find(|known| known.name == name) else { return HoleValue::Null };
         if let Some(date) = known.date {
-            return Ok(self.read.dates[date as usize].map_or(HoleValue::Null, HoleValue::Date));
+            return self.read.dates[date as usize].map_or(HoleValue::Null, HoleValue::Date);
         }
         let taken = known.captures.iter().find_map(|capture| Some((*capture, self.captured.text(*capture)?)));
-        let Some((capture, text)) = taken else { return Ok(HoleValue::Null) };
+        let Some((capture, text)) = taken else { return HoleValue::Null };
         if self.pattern.captures[capture as usize].kind != CaptureKind::Hive {
-            return Ok(of_text(text));
+            return of_text(text);
         }
         match self.read.unescaped.iter().find(|unescaped| unescaped.0 == capture) {
-            Some((_, unescaped)) => unescaped.as_deref().map(of_text).ok_or(NoValue::Bad),
-            None if text == HIVE_NULL => Ok(HoleValue::Null),
-            None => Ok(of_text(text)),
+            Some((_, unescaped)) => of_text(unescaped),
+            None if text == HIVE_NULL => HoleValue::Null,
+            None => of_text(text),
         }
     }
 
@@ -254,26 +276,19 @@ impl<'a> Match<'a> {
         })
     }
 
-    /// Writes what the names stand for, so that two matches that agree in all of them write the same; `false` if one
-    /// of them is no text.
-    pub fn write_names(&self, names: &[String], text: &mut String, out: &mut Vec<u8>) -> bool {
+    /// Writes what the names stand for, so that two matches that agree in all of them write the same.
+    pub fn write_names(&self, names: &[String], text: &mut String, out: &mut Vec<u8>) {
         out.clear();
-        names.iter().all(|name| {
+        for name in names {
             text.clear();
             let known = self.write_name(name, text);
-            known.is_ok_and(|known| {
-                write_text(known.then_some(text), out);
-                true
-            })
-        })
+            write_text(known.then_some(text), out);
+        }
     }
 
     /// Appends what a name stands for; `false` if it is NULL.
-    ///
-    /// # Errors
-    /// `Bad` for a Hive value that is no text.
-    pub fn write_name(&self, name: &str, out: &mut String) -> Result<bool, NoValue> {
-        Ok(write_value(self.name(name)?, out))
+    pub fn write_name(&self, name: &str, out: &mut String) -> bool {
+        write_value(self.name(name), out)
     }
 
     /// Appends an expression's text to `out`; `false` if it is NULL, and then nothing is appended.
@@ -284,7 +299,7 @@ impl<'a> Match<'a> {
         let mut nothing = None;
         let mut value_of = |from: &HoleSource| {
             let value = match from {
-                HoleSource::Capture(name) => self.name(name),
+                HoleSource::Capture(name) => Ok(self.name(name)),
                 HoleSource::Attribute(attribute) => self.attribute(*attribute),
             };
             value.unwrap_or_else(|no_value| {
@@ -305,11 +320,11 @@ impl<'a> Match<'a> {
     /// Whether a test of `where` holds.
     ///
     /// # Errors
-    /// `Lacks` if it is on what the listing does not say; `Bad` for Hive values that are no text.
+    /// `Lacks` if it is on what the listing does not say.
     pub fn holds(&self, condition: &Condition, text: &mut String) -> Result<bool, NoValue> {
         text.clear();
         let known = match &condition.on {
-            ConditionOn::Capture(name) => self.write_name(name, text)?,
+            ConditionOn::Capture(name) => self.write_name(name, text),
             ConditionOn::Size => write_value(self.attribute(Attribute::Size)?, text),
             ConditionOn::Bucket => write_value(self.attribute(Attribute::Bucket)?, text),
             ConditionOn::Name => write_value(self.attribute(Attribute::Name)?, text),
