@@ -32,6 +32,8 @@ pub struct Taken {
     /// From 1.
     pub rule: usize,
     pub partition: Vec<(String, Option<String>)>,
+    /// What the manifest says: the URI, or under `line = "prefix"` its prefix.
+    pub line: String,
 }
 
 /// Why a table leaves an object, the furthest that it came.
@@ -87,6 +89,9 @@ struct Rule {
     conditions: Vec<(String, String)>,
     done: Option<Translated>,
     done_scheme: String,
+    is_prefix_line: bool,
+    /// What must be listed for it, as URIs.
+    prefixes: Vec<String>,
     set: BTreeMap<String, String>,
 }
 
@@ -102,6 +107,7 @@ struct Candidate {
     rule: usize,
     partition: Vec<Option<String>>,
     captures: Vec<(String, Value)>,
+    line: String,
 }
 
 impl Oracle {
@@ -120,7 +126,7 @@ impl Oracle {
         let lookups = file.get("lookup").map_or(&empty, |value| value.as_table().unwrap());
         let texts = |table: &TomlValue| {
             let entries = table.as_table().unwrap().iter();
-            entries.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned())).collect()
+            entries.map(|(key, value)| (key.clone(), shown(value))).collect()
         };
         let tables: Vec<Table> = tables.into_iter().map(|(name, table)| Table::new(name, table, defaults)).collect();
         Oracle {
@@ -154,6 +160,9 @@ impl Oracle {
                 }
             }
             reasons[index] = whys.into_iter().max().unwrap_or(Why::Superseded);
+            if reasons[index] == Why::Unmatched && self.is_hidden(&object.uri) {
+                reasons[index] = Why::Skipped(Skipped::Hidden);
+            }
         }
         let mut fates: Vec<Vec<Taken>> = vec![Vec::new(); objects.len()];
         for (table, candidates) in self.tables.iter().zip(candidates) {
@@ -166,10 +175,32 @@ impl Oracle {
                     table: table.name.clone(),
                     rule: candidate.rule,
                     partition: names.zip(candidate.partition).collect(),
+                    line: candidate.line,
                 });
             }
         }
         fates.into_iter().zip(reasons).map(|(taken, why)| if taken.is_empty() { Err(why) } else { Ok(taken) }).collect()
+    }
+
+    /// Whether a component that begins below the listing prefix is hidden. Says nothing sensible where only some of the
+    /// tables skip such.
+    fn is_hidden(&self, uri: &str) -> bool {
+        if !self.tables.iter().any(|table| table.skip.iter().any(|skip| skip == "hidden")) {
+            return false;
+        }
+        let all = self.tables.iter().flat_map(|table| table.rules.iter().flat_map(|rule| &rule.prefixes));
+        // Where one lies below another, only the shorter is listed.
+        let Some(prefix) = all.filter(|prefix| uri.starts_with(prefix.as_str())).min_by_key(|prefix| prefix.len())
+        else {
+            return false;
+        };
+        let base = uri.len() - base_name(uri).len();
+        let starts = (prefix.len()..=base).filter(|at| uri.as_bytes()[at - 1] == b'/');
+        starts.into_iter().any(|at| {
+            let component = uri[at..].split('/').next().unwrap();
+            let named = at < base && component.starts_with('_') && component.contains('=');
+            component.starts_with(['.', '_']) && !named
+        })
     }
 
     /// Per table and rule, what the markers of its `done` bind.
@@ -222,12 +253,12 @@ impl Oracle {
             };
             match value.and_then(|text| typed(column_type, text).map_err(|()| Why::BadValue)) {
                 Ok(value) => partition.push(value),
-                Err(why) => problem = problem.max(Some(why)),
+                Err(why) => problem = problem.or(Some(why)),
             }
         }
         match problem {
             Some(why) => Err(why),
-            None => Ok(Candidate { object: 0, rule: rule.number, partition, captures }),
+            None => Ok(Candidate { object: 0, rule: rule.number, partition, captures, line: rule.line(&object.uri) }),
         }
     }
 
@@ -412,20 +443,52 @@ impl Rule {
                 Matcher::Regex { under: text("under").unwrap().to_owned(), ignore_case, regex }
             }
         };
-        let done = text("done");
+        let scheme = |text: &str| format!("{}://", text.split_once("://").unwrap().0);
+        let done = text("done").map(|done| (scheme(done), Translated::new(done, false)));
+        let mut prefixes = matcher.prefixes();
+        if let Some((scheme, done)) = &done {
+            prefixes.extend(done.prefixes.iter().map(|prefix| format!("{scheme}{prefix}")));
+        }
+        let (done_scheme, done) = done.unzip();
         Rule {
             number,
             matcher,
             exclude: rule.get("exclude").map_or_else(Vec::new, strings),
             conditions: conditions.collect(),
-            done: done.map(|done| Translated::new(done, false)),
-            done_scheme: done.map_or_else(String::new, |done| format!("{}://", done.split_once("://").unwrap().0)),
+            done,
+            done_scheme: done_scheme.unwrap_or_default(),
+            is_prefix_line: text("line") == Some("prefix"),
+            prefixes,
             set,
         }
     }
 }
 
+impl Rule {
+    fn line(&self, uri: &str) -> String {
+        match &self.matcher {
+            Matcher::Template(scheme, template) if self.is_prefix_line => {
+                format!("{scheme}{}", template.prefix(&uri[scheme.len()..]))
+            }
+            _ => uri.to_owned(),
+        }
+    }
+}
+
 impl Matcher {
+    fn prefixes(&self) -> Vec<String> {
+        match self {
+            Matcher::Template(scheme, template) => {
+                template.prefixes.iter().map(|prefix| format!("{scheme}{prefix}")).collect()
+            }
+            Matcher::Regex { under, ignore_case, .. } => {
+                let key = under.len() - key_of(under).len();
+                let letter = under[key..].find(char::is_alphabetic).filter(|_| *ignore_case);
+                vec![under[..letter.map_or(under.len(), |letter| key + letter)].to_owned()]
+            }
+        }
+    }
+
     fn captures(&self, uri: &str) -> Result<Vec<(String, Value)>, Miss> {
         match self {
             Matcher::Template(scheme, template) => template.captures(uri.strip_prefix(scheme).ok_or(Miss::Unmatched)?),
@@ -520,7 +583,8 @@ fn holds(name: &str, test: &str, captures: &[(String, Value)], object: &Object) 
         "size" => Some(object.size.expect("size").to_string()),
         "storage_class" => Some(object.storage_class.clone().expect("storage class")),
         "bucket" | "name" => value_of(&format!("@{name}"), captures, object).shown(),
-        other => panic!("where on {other}"),
+        // Another rule of the table binds it; here it is NULL.
+        _ => None,
     };
     let Some(value) = value else { return false };
     let operators = ["<=", ">=", "!=", "<", ">", "="];

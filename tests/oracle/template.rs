@@ -15,6 +15,10 @@ pub struct Translated {
     groups: Vec<Meaning>,
     /// Every name, once.
     pub names: Vec<String>,
+    /// The empty group in front of what a slash at the end takes.
+    below: Option<usize>,
+    /// What every text that matches begins with one of.
+    pub prefixes: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,11 +55,13 @@ impl Translated {
             in_bucket: true,
             groups: Vec::new(),
             unnamed: 0,
+            starts: vec![(String::new(), false)],
         };
         let mut known = Vec::new();
         let mut text = translator.sequence(false, &mut known);
-        if rest.ends_with('/') && !rest.ends_with("\\/") {
-            text += &below();
+        let below = ends_in_slash(rest).then_some(translator.groups.len() + 1);
+        if below.is_some() {
+            text += &format!("(){}", self::below());
         }
         let regex = fancy_regex::RegexBuilder::new(&format!(r"\A{text}\z")).backtrack_limit(50_000_000).build();
         let regex = regex.unwrap_or_else(|error| panic!("{template} became {text}: {error}"));
@@ -66,7 +72,14 @@ impl Translated {
                 names.push(group.name.clone());
             }
         }
-        Translated { regex, groups: translator.groups, names }
+        let prefixes = translator.starts.into_iter().map(|(text, _)| text).collect();
+        Translated { regex, groups: translator.groups, names, below, prefixes }
+    }
+
+    /// What stands in front of what the slash at the end takes, of a text that matches.
+    pub fn prefix<'t>(&self, rest: &'t str) -> &'t str {
+        let captures = self.regex.captures(rest).unwrap().unwrap();
+        &rest[..captures.get(self.below.unwrap()).unwrap().start()]
     }
 
     /// The values of every name, if `rest` (what follows `scheme://`) matches.
@@ -80,11 +93,14 @@ impl Translated {
             let slot = values.iter_mut().find(|(name, _)| *name == meaning.name);
             match &meaning.kind {
                 Kind::Text => slot.expect("named").1 = Value::text(found),
-                Kind::Hive if found == "__HIVE_DEFAULT_PARTITION__" => slot.expect("named").1 = Value::Null,
-                Kind::Hive => match percent_decoded(found) {
-                    Some(text) => slot.expect("named").1 = Value::text(&text),
-                    None => bad_value = true,
-                },
+                Kind::Hive => {
+                    let text = percent_decoded(found);
+                    bad_value |= text.is_none();
+                    let text = text.filter(|_| found != "__HIVE_DEFAULT_PARTITION__");
+                    if let Some(slot) = slot {
+                        slot.1 = text.map_or(Value::Null, |text| Value::text(&text));
+                    }
+                }
                 Kind::Field(_) | Kind::Epoch(_) => {
                     let at = dates.iter().position(|(name, _)| *name == meaning.name).unwrap_or_else(|| {
                         dates.push((meaning.name.clone(), Pieces::default()));
@@ -106,6 +122,12 @@ impl Translated {
         }
         if bad_value { Err(Miss::BadValue) } else { Ok(values) }
     }
+}
+
+/// A slash that is not escaped.
+fn ends_in_slash(text: &str) -> bool {
+    let before = text.strip_suffix('/');
+    before.is_some_and(|before| (before.len() - before.trim_end_matches('\\').len()) % 2 == 0)
 }
 
 fn below() -> String {
@@ -136,14 +158,33 @@ struct Translator {
     in_bucket: bool,
     groups: Vec<Meaning>,
     unnamed: usize,
+    /// The literal texts in front of the place in hand, one for each way there; `true` where a hole has ended it.
+    starts: Vec<(String, bool)>,
 }
 
 impl Translator {
+    fn end_starts(&mut self) {
+        self.starts.iter_mut().for_each(|(_, ended)| *ended = true);
+    }
+
+    fn grow_starts(&mut self, text: &str) {
+        let folds = self.ignore_case && !self.in_bucket;
+        for c in text.chars() {
+            for (start, ended) in &mut self.starts {
+                *ended |= folds && c.is_alphabetic();
+                if !*ended {
+                    start.push(c);
+                }
+            }
+        }
+    }
+
     fn looking_at(&self, text: &str) -> bool {
         text.chars().enumerate().all(|(i, c)| self.chars.get(self.at + i) == Some(&c))
     }
 
     fn text(&mut self, c: char) -> String {
+        self.grow_starts(c.encode_utf8(&mut [0; 4]));
         let escaped = regex_syntax_escape(c);
         let folded = if self.ignore_case && !self.in_bucket { format!("(?i:{escaped})") } else { escaped };
         self.in_bucket &= c != '/';
@@ -153,6 +194,9 @@ impl Translator {
     fn sequence(&mut self, inside: bool, known: &mut Vec<(String, usize)>) -> String {
         let mut out = String::new();
         while let Some(&c) = self.chars.get(self.at) {
+            if matches!(c, '*' | '?' | '[') {
+                self.end_starts();
+            }
             match c {
                 ',' | '}' if inside => break,
                 '\\' => {
@@ -236,14 +280,19 @@ impl Translator {
         }
         self.at += 1;
         let (before, in_bucket) = (known.clone(), self.in_bucket);
+        let starts = std::mem::take(&mut self.starts);
+        let mut ends = Vec::new();
         let mut branches = Vec::new();
         loop {
             let mut own = before.clone();
             self.in_bucket = in_bucket;
+            self.starts = starts.clone();
             branches.push(self.sequence(true, &mut own));
+            ends.append(&mut self.starts);
             known.extend(own.drain(before.len()..));
             self.at += 1;
             if self.chars[self.at - 1] == '}' {
+                self.starts = ends;
                 return format!("(?:{})", branches.join("|"));
             }
         }
@@ -276,6 +325,16 @@ impl Translator {
 
     fn capture(&mut self, name: &str, word: &str, argument: &str, known: &mut Vec<(String, usize)>) -> String {
         let is_date = matches!(word, "date" | "epoch");
+        if word == "in" && (name == "_" || known.iter().all(|(n, _)| n != name)) {
+            let starts = std::mem::take(&mut self.starts);
+            for text in item_texts(argument) {
+                let before = std::mem::replace(&mut self.starts, starts.clone());
+                self.grow_starts(&text);
+                self.starts.splice(0..0, before);
+            }
+        } else {
+            self.end_starts();
+        }
         let own: String = if name == "_" {
             self.unnamed += 1;
             format!("_ {}", self.unnamed)
@@ -305,7 +364,7 @@ impl Translator {
             "epoch" => Kind::Epoch(if argument == "ms" { 1000 } else { 1 }),
             _ => Kind::Text,
         };
-        if name == "_" && !is_date {
+        if name == "_" && !is_date && kind != Kind::Hive {
             return format!("{before}(?:{inner})");
         }
         self.groups.push(Meaning { name: own.clone(), kind });
@@ -329,13 +388,17 @@ impl Translator {
 }
 
 fn items(argument: &str) -> Vec<String> {
+    item_texts(argument).iter().map(|item| item.chars().map(regex_syntax_escape).collect()).collect()
+}
+
+fn item_texts(argument: &str) -> Vec<String> {
     let mut list = vec![String::new()];
     let mut chars = argument.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => *list.last_mut().unwrap() += &regex_syntax_escape(chars.next().unwrap()),
+            '\\' => list.last_mut().unwrap().push(chars.next().unwrap()),
             ',' => list.push(String::new()),
-            c => *list.last_mut().unwrap() += &regex_syntax_escape(c),
+            c => list.last_mut().unwrap().push(c),
         }
     }
     list
@@ -397,7 +460,7 @@ fn regex_syntax_escape(c: char) -> String {
 
 /// A glob of `exclude`: as in templates, but nothing is hidden from it, and case counts.
 pub fn glob(glob: &str) -> Regex {
-    let glob = if glob.ends_with('/') { format!("{glob}**") } else { glob.to_owned() };
+    let glob = if ends_in_slash(glob) { format!("{glob}**") } else { glob.to_owned() };
     let translator = Translator {
         chars: glob.chars().collect(),
         at: 0,
@@ -405,6 +468,7 @@ pub fn glob(glob: &str) -> Regex {
         in_bucket: false,
         groups: Vec::new(),
         unnamed: 0,
+        starts: Vec::new(),
     };
     let text = { translator }.sequence(false, &mut Vec::new()).replace(GUARD, "");
     Regex::new(&format!(r"\A{text}\z")).unwrap()

@@ -326,6 +326,7 @@ pub mod dates {
                     self.year.is_none_or(|year| year == y)
                         && self.month.is_none_or(|month| month == m)
                         && self.day.is_none_or(|day| day == d)
+                        && self.quarter.is_none_or(|quarter| quarter == (m + 2) / 3)
                 })
         }
 

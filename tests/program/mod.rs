@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use restitch::error::{Error, ErrorKind};
+use restitch::map::group::{Groups, write_line};
 use restitch::map::page::{Object as Listed, PageBuilder};
 use restitch::map::{Mapper, Program, Sink, Taken as MapTaken, Why as MapWhy};
 use restitch::rules::file::{Loaded, load};
@@ -24,6 +25,33 @@ pub fn map(rules: &Rules, objects: &[Object], page_len: usize) -> Vec<Fate> {
     let program = Program::new(rules);
     let mut mapper = Mapper::new(&program);
     let mut fates = Fates::default();
+    run(&mut mapper, objects, page_len, &mut fates);
+    objects.iter().map(|object| fates.of(&object.uri, rules, &mapper)).collect()
+}
+
+/// A table, a partition's values, and the body of its manifest.
+pub type Manifest = (String, Values, String);
+
+pub type Values = Vec<Option<String>>;
+
+/// Every manifest that the objects make, sorted.
+pub fn manifests(rules: &Rules, objects: &[Object], page_len: usize) -> Vec<Manifest> {
+    let program = Program::new(rules);
+    let mut mapper = Mapper::new(&program);
+    let mut groups = Groups::new(rules, 0);
+    run(&mut mapper, objects, page_len, &mut groups);
+    let mut manifests = Vec::new();
+    for (table, of_table) in rules.tables.iter().zip(groups.finish(&mapper).unwrap()) {
+        for group in of_table.partitions {
+            let values = group.values.iter().map(|value| value.as_str().map(str::to_owned)).collect();
+            manifests.push((table.name.clone(), values, String::from_utf8(group.body).unwrap()));
+        }
+    }
+    manifests.sort();
+    manifests
+}
+
+fn run(mapper: &mut Mapper<'_>, objects: &[Object], page_len: usize, sink: &mut impl Sink) {
     let uris: Vec<Uri> = objects.iter().map(|object| Uri::parse(&object.uri).unwrap()).collect();
     let mut at = 0;
     while at < objects.len() {
@@ -41,20 +69,24 @@ pub fn map(rules: &Rules, objects: &[Object], page_len: usize) -> Vec<Fate> {
                 etag: None,
             });
         }
-        mapper.page(&page.finish(), &mut fates).unwrap();
+        mapper.page(&page.finish(), sink).unwrap();
         at += len;
     }
-    mapper.finish(&mut fates).unwrap();
-    objects.iter().map(|object| fates.of(&object.uri, rules, &mapper)).collect()
+    mapper.finish(sink).unwrap();
 }
 
 /// What the mapper said of each URI.
 #[derive(Default)]
-struct Fates(HashMap<String, (Vec<MapTaken>, Vec<MapWhy>)>);
+struct Fates(HashMap<String, Said>);
+
+/// The tables that take an object, each with its line; and why none does.
+type Said = (Vec<(MapTaken, String)>, Vec<MapWhy>);
 
 impl Sink for Fates {
     fn take(&mut self, object: &Listed<'_>, taken: MapTaken) {
-        self.0.entry(object.uri().raw()).or_default().0.push(taken);
+        let mut line = Vec::new();
+        write_line(object, taken, &mut line);
+        self.0.entry(object.uri().raw()).or_default().0.push((taken, String::from_utf8(line).unwrap()));
     }
 
     fn leave(&mut self, object: &Listed<'_>, why: MapWhy) {
@@ -69,7 +101,7 @@ impl Fates {
         if let [why] = whys[..] {
             return Err(shown_why(why));
         }
-        let shown = taken.iter().map(|taken| {
+        let shown = taken.iter().map(|(taken, line)| {
             let table = &rules.tables[taken.table as usize];
             let (of_table, values) = mapper.partition(taken.partition);
             assert_eq!(of_table, taken.table as usize);
@@ -78,6 +110,7 @@ impl Fates {
                 table: table.name.clone(),
                 rule: taken.rule as usize + 1,
                 partition: names.zip(values.iter().map(|value| value.as_str().map(str::to_owned))).collect(),
+                line: line.clone(),
             }
         });
         Ok(shown.collect())
