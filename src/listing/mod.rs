@@ -1,5 +1,6 @@
 //! Where objects come from, page by page. One adapter a file; every adapter passes [`conformance`].
 
+pub mod conformance;
 pub mod folder;
 pub mod lines;
 pub mod sources;

@@ -1,5 +1,6 @@
 //! Where manifests live. One adapter a file; every adapter passes [`conformance`].
 
+pub mod conformance;
 pub mod folder;
 pub mod memory;
 

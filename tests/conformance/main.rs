@@ -1,0 +1,22 @@
+//! Every adapter against the public suites: `listing::conformance` and `store::conformance`. One adapter a file.
+#![cfg(feature = "io")]
+
+mod broken;
+mod folder;
+mod lines;
+mod memory;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use restitch::uri::Uri;
+
+/// A number that no other call gets.
+fn next() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A prefix with nothing below it, in a bucket that is called `bucket`.
+fn place() -> Uri {
+    Uri::parse(&format!("s3://bucket/places/{}/", next())).unwrap()
+}
