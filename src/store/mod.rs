@@ -3,6 +3,8 @@
 pub mod conformance;
 pub mod folder;
 pub mod memory;
+#[cfg(feature = "object_store")]
+pub mod object_store;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -21,16 +23,26 @@ use crate::uri::{Scheme, Uri};
 ///
 /// # Errors
 /// `Unsupported` for stores that hold no manifests, or that this build does not reach; what opening one meets.
-pub async fn open(location: &Uri, _access: &Access) -> Result<Arc<dyn Store>> {
+pub async fn open(location: &Uri, access: &Access) -> Result<Arc<dyn Store>> {
     match location.bucket.scheme {
         Scheme::File => Ok(Arc::new(folder::Folder::open(location)?)),
         Scheme::S3 => Err(without_feature(location, "s3")),
-        Scheme::Gs | Scheme::Az => Err(without_feature(location, "object_store")),
+        Scheme::Gs | Scheme::Az => object_store(location, access),
         Scheme::LakeFs => {
             let message = format!("{}: manifests do not lie in lakeFS", location.shown());
             Err(Error::new(ErrorKind::Unsupported, message).help("location = 's3://bucket/tables/{table}/'"))
         }
     }
+}
+
+#[cfg(feature = "object_store")]
+fn object_store(location: &Uri, access: &Access) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(object_store::ObjectStore::open(location, access)?))
+}
+
+#[cfg(not(feature = "object_store"))]
+fn object_store(location: &Uri, _: &Access) -> Result<Arc<dyn Store>> {
+    Err(without_feature(location, "object_store"))
 }
 
 /// A place that holds small objects and can write them under a condition. Every URI handed in must be of this store.

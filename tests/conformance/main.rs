@@ -5,6 +5,8 @@ mod broken;
 mod folder;
 mod lines;
 mod memory;
+#[cfg(feature = "object_store")]
+mod object_store;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
