@@ -33,6 +33,8 @@ struct Case {
     refuses: Vec<String>,
     #[serde(default)]
     bad_dates: Vec<String>,
+    #[serde(default)]
+    bad_values: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +70,10 @@ fn cases<T: for<'de> Deserialize<'de>>(name: &str) -> Vec<T> {
     cases.case
 }
 
+fn template_cases() -> Vec<Case> {
+    ["templates.toml", "dates.toml"].into_iter().flat_map(cases).collect()
+}
+
 /// What a template makes of each URI of a case: values, or why not.
 type Reading<'a> = dyn Fn(&str) -> Result<Gives, &'static str> + 'a;
 
@@ -82,11 +88,14 @@ fn check(reading_name: &str, case: &Case, reading: &Reading<'_>) {
     for uri in &case.bad_dates {
         assert_eq!(reading(uri), Err("bad date"), "{of} sees a bad date in {uri}");
     }
+    for uri in &case.bad_values {
+        assert_eq!(reading(uri), Err("bad value"), "{of} sees a bad value in {uri}");
+    }
 }
 
 #[test]
 fn by_the_expression_of_the_template() {
-    for case in cases::<Case>("templates.toml") {
+    for case in template_cases() {
         let template = Template::parse(&case.template).unwrap_or_else(|e| panic!("{}: {e:#?}", case.template));
         check("expression", &case, &|uri| by_expression(&template, case.ignore_case, uri));
     }
@@ -94,7 +103,7 @@ fn by_the_expression_of_the_template() {
 
 #[test]
 fn by_the_plain_reading() {
-    for case in cases::<Case>("templates.toml") {
+    for case in template_cases() {
         let (scheme, _) = case.template.split_once("://").unwrap();
         let translated = Translated::new(&case.template, case.ignore_case);
         check("plain reading", &case, &|uri| {
@@ -112,7 +121,7 @@ fn by_the_plain_reading() {
 /// Each case as a table with a column for each name.
 #[test]
 fn by_the_program() {
-    for case in cases::<Case>("templates.toml") {
+    for case in template_cases() {
         let template = Template::parse(&case.template).unwrap();
         // Columns are lower case, names need not be.
         let columns: Vec<(String, &str)> =
@@ -136,6 +145,7 @@ fn by_the_program() {
                 }
                 Err(Why::Unmatched | Why::Skipped(_)) => Err("unmatched"),
                 Err(Why::BadDate) => Err("bad date"),
+                Err(Why::BadValue) => Err("bad value"),
                 Err(_) => Err("another reason"),
             }
         });
@@ -183,12 +193,13 @@ fn by_expression(template: &Template, ignore_case: bool, uri: &str) -> Result<Gi
             }
         };
         dates.remove(&(name, if name.is_some() { 0 } else { group.capture }));
-        gives.insert(name.unwrap().to_owned(), if value.is_empty() { r"\N".to_owned() } else { value });
+        let Some(name) = name else { continue };
+        gives.insert(name.to_owned(), if value.is_empty() { r"\N".to_owned() } else { value });
     }
     for ((name, _), pieces) in dates {
         let date = pieces.finish().ok_or("bad date")?;
         if let Some(name) = name {
-            gives.insert(name.to_owned(), date.value());
+            gives.insert(name.to_owned(), Some(date.value()).filter(|value| !value.is_empty()).unwrap_or(r"\N".into()));
         }
     }
     Ok(gives)
@@ -196,7 +207,7 @@ fn by_expression(template: &Template, ignore_case: bool, uri: &str) -> Result<Gi
 
 #[test]
 fn what_is_printed_parses_back_the_same() {
-    for case in cases::<Case>("templates.toml") {
+    for case in template_cases() {
         let template = Template::parse(&case.template).unwrap();
         let printed = template.to_string();
         let again = Template::parse(&printed).unwrap_or_else(|e| panic!("{} as {printed}: {e:#?}", case.template));

@@ -29,7 +29,7 @@ fn by_expression(template: &Template, ignore_case: bool, text: &str) -> Option<R
     for (number, group) in (1..).zip(&expression.groups) {
         let taken = found.get(number).map(|taken| taken.as_str());
         if let GroupKind::Text | GroupKind::Hive = group.kind {
-            let name = group.name.clone().unwrap();
+            let Some(name) = group.name.clone() else { continue };
             match bound.iter_mut().find(|known| known.0 == name) {
                 Some(known) => known.1 = known.1.take().or(taken.map(str::to_owned)),
                 None => bound.push((name, taken.map(str::to_owned))),

@@ -114,7 +114,7 @@ pub(crate) enum Misread {
 /// What the captures of a match say, as far as it is not their text.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
-    /// One per name that is a date; `None` where no piece of it took part.
+    /// One per name that is a date; `None` where no piece of it took part, or none that is kept.
     dates: Vec<Option<PartialDate>>,
     /// Hive values that are escaped, by capture.
     unescaped: Vec<(u32, String)>,
@@ -197,10 +197,8 @@ fn read_dates(
     dates.clear();
     for name in names.iter().filter(|name| name.date.is_some()) {
         let mut pieces = DatePieces::default();
-        let mut said = false;
         for capture in &name.captures {
             let Some(text) = captured.text(*capture) else { continue };
-            said = true;
             match &pattern.captures[*capture as usize].kind {
                 CaptureKind::Date(form) => {
                     if !read_form(&form.parts, text.as_bytes(), &mut pieces) {
@@ -212,7 +210,7 @@ fn read_dates(
             }
         }
         match pieces.finish() {
-            Some(date) => dates.push(said.then_some(date)),
+            Some(date) => dates.push(Some(date).filter(|date| *date != PartialDate::default())),
             None => return false,
         }
     }

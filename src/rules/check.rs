@@ -11,7 +11,7 @@ use super::location;
 use super::rule::{Context, Head, RuleDraft};
 use super::shape::{Node, Text};
 use super::table::{LineKind, ListingSource, Matcher, Partitions, Removed, Table};
-use super::template::{CaptureKind, Piece, PieceKind, merge_prefixes};
+use super::template::{CaptureKind, Piece, PieceKind, anchor_in_re, merge_prefixes};
 use crate::uri::Uri;
 use crate::value::PartitionType;
 
@@ -178,6 +178,18 @@ fn warnings_in(pieces: &[Piece], text: &Text<'_>, before: Option<&str>, found: &
                         )
                         .label(format!("write `{{{name}:hive}}`"))
                         .note("as it is, a percent-escape would be escaped again, and Hive's NULL would be a text"),
+                    );
+                }
+            }
+            PieceKind::Capture { kind: CaptureKind::Re(expression), .. } => {
+                if let Some(anchor) = anchor_in_re(expression) {
+                    found.push(
+                        Diagnostic::warning(
+                            text.at(piece.span.clone()),
+                            format!("the anchor `{}` in `re(…)`", &expression[anchor]),
+                        )
+                        .label("is about the whole text, bucket and all")
+                        .help("leave it out: what stands before and behind the capture says where it begins and ends"),
                     );
                 }
             }

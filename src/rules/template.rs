@@ -14,6 +14,7 @@ use std::ops::Range;
 use super::date::{DateForm, Units};
 use crate::uri::Scheme;
 
+pub(super) use expression::anchor_in_re;
 pub use expression::{Group, GroupKind, TemplateExpression};
 pub use prefixes::merge_prefixes;
 

@@ -22,7 +22,7 @@ impl Value {
         match self {
             Value::Null => None,
             Value::Text(text) => Some(text.clone()),
-            Value::Date(date) => Some(date.value()),
+            Value::Date(date) => Some(date.value()).filter(|text| !text.is_empty()),
         }
     }
 }

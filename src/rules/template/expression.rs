@@ -27,7 +27,7 @@ pub struct TemplateExpression {
 /// groups' pieces put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// `None` for `{_:date(…)}` and `{_:epoch}`, whose date must exist but is not kept.
+    /// `None` for `{_:date(…)}`, `{_:epoch}` and `{_:hive}`, whose value must be one but is not kept.
     pub name: Option<String>,
     /// The capture it belongs to, counted from 0 in the order of the text: an unnamed date's groups share it.
     pub capture: usize,
@@ -142,7 +142,7 @@ impl Writer {
             CaptureKind::Path => self.group(name, kept(group), &format!("{G}{open}(?:{G}[^/]+/)*?{G}[^/]+)")),
             CaptureKind::Hive => {
                 let guard = format!("(?:(?=__HIVE_DEFAULT_PARTITION__)|{G})");
-                self.group(name, kept(GroupKind::Hive), &format!("{guard}{open}[^/]+?)"));
+                self.group(name, Some(GroupKind::Hive), &format!("{guard}([^/]+?)"));
             }
             CaptureKind::In(items) => {
                 let items: Vec<String> = items.iter().map(|item| regex_syntax::escape(item)).collect();
@@ -256,6 +256,30 @@ fn span_of(span: &ast::Span) -> Range<usize> {
     span.start.offset..span.end.offset
 }
 
+/// Where a `re(…)` has its first anchor (`^`, `$`, `\A`, `\z`), in bytes: it is about the whole text, not the capture.
+pub(in crate::rules) fn anchor_in_re(expression: &str) -> Option<Range<usize>> {
+    struct Anchors;
+    impl ast::Visitor for Anchors {
+        type Output = ();
+        type Err = Range<usize>;
+
+        fn finish(self) -> Result<(), Range<usize>> {
+            Ok(())
+        }
+
+        fn visit_pre(&mut self, tree: &Ast) -> Result<(), Range<usize>> {
+            use AssertionKind::{EndLine, EndText, StartLine, StartText};
+            match tree {
+                Ast::Assertion(found) if matches!(found.kind, StartLine | EndLine | StartText | EndText) => {
+                    Err(span_of(&found.span))
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+    ast::visit(&ast::parse::Parser::new().parse(expression).ok()?, Anchors).err()
+}
+
 /// Looks for what `re(…)` may not hold.
 struct Finder {
     errors: Vec<TemplateError>,
@@ -276,17 +300,6 @@ impl ast::Visitor for Finder {
                 "one capture stays within one component",
                 "write the slash between two captures, or use `{x:path}`",
             )),
-            Ast::Assertion(assertion) => Some(match assertion.kind {
-                AssertionKind::StartLine
-                | AssertionKind::EndLine
-                | AssertionKind::StartText
-                | AssertionKind::EndText => (
-                    "an anchor in `re(…)`",
-                    "",
-                    "leave it out: what stands before and behind the capture says where it begins and ends",
-                ),
-                _ => ("look-around in `re(…)`", "", "say what may stand there instead"),
-            }),
             Ast::Group(group) => match group.kind {
                 AstGroup::NonCapturing(_) => None,
                 _ => Some(("a capturing group in `re(…)`", "", "write `(?:…)`")),

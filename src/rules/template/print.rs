@@ -49,7 +49,8 @@ fn write_piece(f: &mut fmt::Formatter<'_>, kind: &PieceKind, in_alternatives: bo
 
 fn write_text(f: &mut fmt::Formatter<'_>, text: &str, in_alternatives: bool) -> fmt::Result {
     for c in text.chars() {
-        let escape = matches!(c, '\\' | '*' | '?' | '[' | '{' | '}') || in_alternatives && c == ',';
+        // A colon behind a name would make the brace in front a capture's.
+        let escape = matches!(c, '\\' | '*' | '?' | '[' | '{' | '}') || in_alternatives && matches!(c, ',' | ':');
         write!(f, "{}{c}", if escape { "\\" } else { "" })?;
     }
     Ok(())
