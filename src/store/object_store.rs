@@ -39,6 +39,9 @@ const RETRY_FOR: Duration = Duration::from_secs(60);
 /// Deletes in flight.
 const DELETES: usize = 16;
 
+/// What a key must be for the crate to have a path for it.
+const NO_PATH: &str = "keys there have no empty part, `.`, `..` or control character, nor a slash at either end";
+
 /// One bucket (or container).
 #[derive(Clone, Debug)]
 pub struct ObjectStore {
@@ -89,11 +92,21 @@ impl ObjectStore {
         self
     }
 
+    /// The crate's path of a key, or why there is none.
+    fn path(&self, key: &str) -> Result<Path, &'static str> {
+        match Path::parse(key) {
+            Ok(path) if path.as_ref() != key => Err(NO_PATH),
+            Err(_) => Err(NO_PATH),
+            Ok(_) if self.bucket.scheme == Scheme::Az && key.contains('\\') => Err("Azure takes `\\` for `/`"),
+            Ok(path) => Ok(path),
+        }
+    }
+
     /// Every object below `prefix` after a key, sorted.
     async fn below(&self, prefix: &Uri, start_after: Option<&str>) -> Result<Vec<ObjectMeta>> {
         let directory = &prefix.key[..prefix.key.rfind('/').map_or(0, |slash| slash + 1)];
         // Nothing whose key begins so can be here: no such key is ever written.
-        let Ok(directory) = path(directory.trim_end_matches('/')) else { return Ok(Vec::new()) };
+        let Ok(directory) = self.path(directory.trim_end_matches('/')) else { return Ok(Vec::new()) };
         let directory = Some(&directory).filter(|directory| !directory.as_ref().is_empty());
         let after = start_after.and_then(|after| Path::parse(after).ok().filter(|path| path.as_ref() <= after));
         let listed = match after.filter(|after| !after.as_ref().is_empty()) {
@@ -170,7 +183,7 @@ impl Store for ObjectStore {
     }
 
     async fn get(&self, uri: &Uri) -> Result<Option<Stored>> {
-        let Ok(path) = path(&uri.key) else { return Ok(None) };
+        let Ok(path) = self.path(&uri.key) else { return Ok(None) };
         let got = match self.inner.get(&path).await {
             Ok(got) => got,
             Err(error @ StoreError::NotFound { .. }) if !is_without_bucket(&error) => return Ok(None),
@@ -184,7 +197,7 @@ impl Store for ObjectStore {
     }
 
     async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written> {
-        let path = path(&uri.key).map_err(|why| {
+        let path = self.path(&uri.key).map_err(|why| {
             let message = format!("{} cannot be written to {}://: {why}", uri.shown(), self.bucket.scheme.name());
             Error::new(ErrorKind::Unsupported, message).help("choose another location, or another layout")
         })?;
@@ -209,7 +222,7 @@ impl Store for ObjectStore {
     async fn delete(&self, uris: &[Uri]) -> Result<Vec<(Uri, Error)>> {
         let deletes = stream::iter(uris.to_vec()).map(|uri| async move {
             // A key that is no path is not there.
-            let path = path(&uri.key).ok()?;
+            let path = self.path(&uri.key).ok()?;
             match self.inner.delete(&path).await {
                 Ok(()) => None,
                 Err(error @ StoreError::NotFound { .. }) if !is_without_bucket(&error) => None,
@@ -254,14 +267,6 @@ fn azure(
 fn options(endpoint: &str) -> ClientOptions {
     let plain = endpoint.starts_with("http://");
     ClientOptions::new().with_config(ClientConfigKey::AllowHttp, plain.to_string())
-}
-
-/// The crate's path of a key, or why there is none.
-fn path(key: &str) -> Result<Path, &'static str> {
-    match Path::parse(key) {
-        Ok(path) if path.as_ref() == key => Ok(path),
-        _ => Err("keys there have no empty part, `.`, `..` or control character, nor a slash at either end"),
-    }
 }
 
 fn unquoted(etag: &str) -> &str {

@@ -17,7 +17,7 @@ struct InTheirMemory(Arc<InMemory>);
 /// What the crate's paths cannot say.
 pub fn holds(key: &str) -> Holds {
     let part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(|c: char| c.is_ascii_control());
-    if key.split('/').all(part) { Holds::Exactly } else { Holds::Refused }
+    if key.split('/').all(part) && !key.contains('\\') { Holds::Exactly } else { Holds::Refused }
 }
 
 #[async_trait]
