@@ -87,6 +87,15 @@ impl PartitionType {
     }
 }
 
+/// Seconds since 1970 of an ISO date and time, or of a date's midnight; one without a zone is UTC.
+pub fn instant(text: &str) -> Option<i64> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Some(time.as_second());
+    }
+    let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+    Some(jiff::tz::Offset::UTC.to_timestamp(civil).ok()?.as_second())
+}
+
 /// Whether `text` is `yyyy-MM-dd` and that day exists.
 pub fn is_iso_date(text: &str) -> bool {
     let b = text.as_bytes();

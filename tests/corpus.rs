@@ -85,3 +85,20 @@ fn the_program_takes_the_corpus_as_expected() {
         });
     }
 }
+
+/// What `explain` says of an object is what `map` does with it, by the same rules with nothing that waits for others.
+#[test]
+fn explanations_say_what_the_program_does() {
+    for path in corpus() {
+        let mut rules = program::read(&fs::read_to_string(&path).unwrap()).rules.unwrap();
+        for table in &mut rules.tables {
+            table.pick.clear();
+            table.rules.iter_mut().for_each(|rule| rule.done = None);
+        }
+        let (_, objects) = expected(&path);
+        let explained = program::explained(&rules, &objects);
+        for ((object, mapped), explained) in objects.iter().zip(program::map(&rules, &objects, 1)).zip(explained) {
+            assert_eq!(explained, mapped, "{} {}", path.display(), object.uri);
+        }
+    }
+}

@@ -16,6 +16,7 @@
 mod apply;
 mod check;
 mod ddl;
+mod explain;
 mod global;
 mod interrupt;
 mod ls;
@@ -64,6 +65,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the statements that make tables of what is published
     Ddl(ddl::DdlArgs),
+    /// Say of one URI which rule takes it, and where each other rule stops
+    Explain(explain::ExplainArgs),
     /// Print the listing that the rules need, as JSON lines for `--listing`
     Ls(ls::LsArgs),
     /// Say what the rules make of URIs: table, partition values, or why not
@@ -80,6 +83,7 @@ impl Command {
             Command::Apply(args) => apply::run(global, args).await,
             Command::Check(args) => check::run(global, args).await,
             Command::Ddl(args) => ddl::run(global, args).await,
+            Command::Explain(args) => explain::run(global, args).await,
             Command::Ls(args) => ls::run(global, args).await,
             Command::Map(args) => map::run(global, args).await,
             Command::Plan(args) => plan::run(global, args).await,
@@ -90,15 +94,7 @@ impl Command {
     /// Whether the command ends by itself, and soon, once an interrupt has come, for it has something to put in order.
     /// Any other is ended on the spot.
     fn ends_itself(&self) -> bool {
-        match self {
-            Command::Apply(_) => true,
-            Command::Check(_)
-            | Command::Ddl(_)
-            | Command::Ls(_)
-            | Command::Map(_)
-            | Command::Plan(_)
-            | Command::Schema(_) => false,
-        }
+        matches!(self, Command::Apply(_))
     }
 }
 

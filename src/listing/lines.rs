@@ -354,14 +354,5 @@ impl<'a> Filler<'a> {
     }
 }
 
-/// Seconds since 1970 of an ISO date and time; one without a zone is UTC.
-fn parse_time(text: &str) -> Option<i64> {
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Some(time.as_second());
-    }
-    let civil = text.parse::<jiff::civil::DateTime>().ok()?;
-    Some(jiff::tz::Offset::UTC.to_timestamp(civil).ok()?.as_second())
-}
-
 #[cfg(test)]
 mod tests;

@@ -246,7 +246,8 @@ impl Scratch {
         number
     }
 
-    /// Keeps the failure that says most: in the piece that comes last, the one that agreed longest.
+    /// Keeps the failure that says most: in the piece that comes last the one that agreed longest, and of those the last,
+    /// for what is tried at every place of a component lacks at its end.
     fn note(&mut self, code: &Code, text: &[u8], at: u32, position: usize, since: usize) {
         let agreed = match code.instructions[at as usize] {
             Instruction::Text { start, end, .. } => {
@@ -259,8 +260,7 @@ impl Scratch {
         let found = Furthest { instruction: at, start: since, end: agreed };
         let rank = |found: &Furthest| {
             let piece = code.origins[found.instruction as usize].as_ref().map_or(usize::MAX, |span| span.start);
-            let start = if piece == usize::MAX { found.start } else { usize::MAX - found.start };
-            (piece, found.end - found.start, start)
+            (piece, found.end - found.start, found.start)
         };
         if self.furthest.as_ref().is_none_or(|known| rank(&found) > rank(known)) {
             self.furthest = Some(found);

@@ -7,7 +7,7 @@
 //! [`explain`] says of one URI why.
 //!
 //! Inside, a rule's `match` becomes a `pattern`, compiled to `code`, which `backtrack` runs; `values` makes partition
-//! values of what was captured.
+//! values of what was captured. `remedy` knows what would make a rule match.
 
 pub mod explain;
 pub mod group;
@@ -25,6 +25,7 @@ mod intern;
 #[cfg(test)]
 mod oracle;
 mod pattern;
+mod remedy;
 mod select;
 mod split;
 mod values;

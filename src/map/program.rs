@@ -230,7 +230,12 @@ impl Program {
 
     /// Whether the key lies under a location of the file, or under a sibling that a switch made of one.
     pub(crate) fn is_manifest(&self, bucket: &Bucket, key: &str) -> bool {
-        self.locations.iter().any(|location| {
+        self.location_of(bucket, key).is_some()
+    }
+
+    /// The location of the file under which a key lies, or under a sibling of which.
+    pub(crate) fn location_of(&self, bucket: &Bucket, key: &str) -> Option<&Uri> {
+        self.locations.iter().find(|location| {
             location.bucket == *bucket
                 && key
                     .strip_prefix(location.key.strip_suffix('/').unwrap_or(&location.key))

@@ -123,7 +123,7 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    #[cfg(test)]
+    /// One per name that is a date, up to the first that does not exist.
     pub fn dates(&self) -> &[Option<PartialDate>] {
         &self.dates
     }
@@ -261,6 +261,17 @@ impl<'a> Match<'a> {
         }
     }
 
+    /// What fills a hole of an expression.
+    ///
+    /// # Errors
+    /// `Bad` for a Hive value that is no text, `Lacks` for an attribute that the listing does not say.
+    pub fn hole(&self, from: &HoleSource) -> Result<HoleValue<'a>, NoValue> {
+        match from {
+            HoleSource::Capture(name) => Ok(self.name(name)),
+            HoleSource::Attribute(attribute) => self.attribute(*attribute),
+        }
+    }
+
     fn attribute(&self, attribute: Attribute) -> Result<HoleValue<'a>, NoValue> {
         Ok(match attribute {
             Attribute::Name => of_text(base_name(self.captured.key)),
@@ -296,11 +307,7 @@ impl<'a> Match<'a> {
     pub fn write(&self, expression: &Expression, out: &mut String) -> Result<bool, NoValue> {
         let mut nothing = None;
         let mut value_of = |from: &HoleSource| {
-            let value = match from {
-                HoleSource::Capture(name) => Ok(self.name(name)),
-                HoleSource::Attribute(attribute) => self.attribute(*attribute),
-            };
-            value.unwrap_or_else(|no_value| {
+            self.hole(from).unwrap_or_else(|no_value| {
                 nothing.get_or_insert(no_value);
                 HoleValue::Null
             })

@@ -10,6 +10,7 @@ use codespan_reporting::diagnostic as drawn;
 use codespan_reporting::files::{Error as FilesError, Files};
 use codespan_reporting::term::{self, GeneralWriteResult, WriteStyle};
 
+use super::excerpt::{WIDTH, columns, cut, safe, wrapped};
 use crate::uri::Shown;
 
 /// An error or a warning about one place in the rule file.
@@ -122,9 +123,6 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Columns of a terminal that everything shown fits into.
-pub const WIDTH: usize = 100;
-
 /// One diagnostic as people read it, with an empty line after it; ANSI colours only if asked for.
 pub fn render(diagnostic: &Diagnostic, path: &Path, lines: &Lines<'_>, color: bool) -> String {
     let excerpt = Excerpt::new(diagnostic, path, lines);
@@ -184,90 +182,6 @@ impl Excerpt {
             column: lines.column(start) as usize,
         }
     }
-}
-
-/// A line for a terminal: tabs are four spaces, what a terminal would obey is spelled out.
-fn safe(text: &str) -> String {
-    Shown(&text.replace('\t', "    ")).to_string()
-}
-
-/// `before`, `marked` and `after` as one line of at most `room` columns, and where `marked` stands in it. What is left
-/// out at either end is shown as `…`.
-fn cut(before: &str, marked: &str, after: &str, room: usize) -> (String, Range<usize>) {
-    let marked =
-        if columns(marked) > room * 3 / 4 { head(marked, room * 3 / 4 - 1) + "…" } else { marked.to_owned() };
-    let left = room - columns(&marked);
-    let before_room = if columns(before) + columns(after) <= left {
-        left
-    } else {
-        // At least a third of what is free stays for what follows, if it needs that.
-        left - columns(after).min(left / 3)
-    };
-    let before = if columns(before) <= before_room {
-        before.to_owned()
-    } else {
-        "…".to_owned() + tail(before, before_room - 1)
-    };
-    let left = left - columns(&before);
-    let after = if columns(after) <= left { after.to_owned() } else { head(after, left.saturating_sub(1)) + "…" };
-    let span = before.len()..before.len() + marked.len();
-    (before + &marked + &after, span)
-}
-
-/// Columns on a terminal, at most: anything beyond Latin counts as two, which some of it is.
-fn columns(text: &str) -> usize {
-    text.chars().map(column_width).sum()
-}
-
-fn column_width(c: char) -> usize {
-    if c < '\u{1100}' || matches!(c, '\u{2000}'..='\u{206f}') { 1 } else { 2 }
-}
-
-fn head(text: &str, room: usize) -> String {
-    let mut left = room;
-    text.chars().take_while(|c| left.checked_sub(column_width(*c)).map(|rest| left = rest).is_some()).collect()
-}
-
-fn tail(text: &str, room: usize) -> &str {
-    let mut left = room;
-    let mut from = text.len();
-    for (at, c) in text.char_indices().rev() {
-        match left.checked_sub(column_width(c)) {
-            Some(rest) => left = rest,
-            None => break,
-        }
-        from = at;
-    }
-    &text[from..]
-}
-
-/// The first line of `text` broken at spaces to fit `room`; what follows on lines of its own is to be pasted and stays
-/// whole. Every line but the first is moved in by `indent`.
-fn wrapped(text: &str, room: usize, indent: usize) -> String {
-    let mut out = String::new();
-    for (index, line) in text.split('\n').enumerate() {
-        if index > 0 {
-            out.push('\n');
-            out.push_str(&" ".repeat(indent));
-            out.push_str(&Shown(line).to_string());
-            continue;
-        }
-        let mut used = 0;
-        for word in Shown(line).to_string().split(' ') {
-            let width = columns(word);
-            if used > 0 && used + 1 + width > room {
-                out.push('\n');
-                out.push_str(&" ".repeat(indent));
-                used = 0;
-            } else if used > 0 {
-                out.push(' ');
-                used += 1;
-            }
-            out.push_str(word);
-            used += width;
-        }
-    }
-    out
 }
 
 fn floor_boundary(text: &str, offset: usize) -> usize {

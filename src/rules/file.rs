@@ -533,14 +533,8 @@ impl<'c> Reader<'c> {
         Some((name.value.to_owned(), (!is_null).then_some(text)))
     }
 
-    /// Seconds since 1970 of `2024-03-01T06:00:00Z`, of a day alone (its midnight), or with another offset.
     fn moment(&mut self, text: &str, node: &Node<'_>) -> Option<i64> {
-        let whole = match text.len() {
-            10 => format!("{text}T00:00:00Z"),
-            _ if text.len() == 19 => format!("{text}Z"),
-            _ => text.to_owned(),
-        };
-        let moment = whole.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
+        let moment = crate::value::instant(text);
         if moment.is_none() {
             let span = node.value_span("modified").unwrap_or(node.span.clone());
             let error = self.error(span, "this is no date and time");

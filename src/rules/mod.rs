@@ -5,6 +5,7 @@ mod column;
 pub mod date;
 pub mod ddl_in;
 pub mod diagnostic;
+pub mod excerpt;
 pub mod file;
 pub mod format;
 mod glob;

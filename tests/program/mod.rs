@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use restitch::error::{Error, ErrorKind};
+use restitch::map::explain::{RuleVerdict, explain};
 use restitch::map::group::{Groups, write_line};
 use restitch::map::page::{Object as Listed, PageBuilder};
 use restitch::map::{Mapper, Program, Sink, Taken as MapTaken, Why as MapWhy};
@@ -73,6 +74,44 @@ fn run(mapper: &mut Mapper<'_>, objects: &[Object], page_len: usize, sink: &mut 
         at += len;
     }
     mapper.finish(sink).unwrap();
+}
+
+/// The fate of each object alone, as `explain` has it; `done` and `pick`, which look at a whole listing, must be out of
+/// the rules.
+pub fn explained(rules: &Rules, objects: &[Object]) -> Vec<Fate> {
+    let program = Program::new(rules);
+    let one = |object: &Object| {
+        let uri = Uri::parse(&object.uri).unwrap();
+        let listed = Listed {
+            bucket: &uri.bucket,
+            key: &uri.key,
+            physical: None,
+            size: object.size,
+            modified: object.modified,
+            storage_class: object.storage_class.as_deref(),
+            etag: None,
+        };
+        let explanation = explain(&program, &listed).unwrap();
+        if let Some(why) = explanation.why() {
+            return Err(shown_why(why));
+        }
+        let taken = explanation.takers().map(|of| {
+            let (table, rule) = (&rules.tables[of.table], of.taken_by.unwrap());
+            let RuleVerdict::Takes(takes) = &of.rules[rule] else {
+                panic!("{:?} takes {}", of.rules[rule], object.uri)
+            };
+            let names = table.partitioned_by.iter().map(|column| column.name.clone());
+            let key = takes.prefix_len.map_or(listed.key, |len| &listed.key[..len as usize]);
+            Taken {
+                table: table.name.clone(),
+                rule: rule + 1,
+                partition: names.zip(takes.values.iter().map(|value| value.as_str().map(str::to_owned))).collect(),
+                line: uri.bucket.uri_prefix() + key,
+            }
+        });
+        Ok(taken.collect())
+    };
+    objects.iter().map(one).collect()
 }
 
 /// What the mapper said of each URI.

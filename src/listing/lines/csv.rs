@@ -4,9 +4,10 @@ use std::io::Read;
 
 use csv::{ByteRecord, ErrorKind, ReaderBuilder};
 
-use super::{Attributes, Filler, Pages, Scope, Stop, parse_time};
+use super::{Attributes, Filler, Pages, Scope, Stop};
 use crate::error::{Error, Result};
 use crate::uri::{Bucket, Scheme, Shown};
+use crate::value::instant;
 
 /// The columns that are read, by their place.
 #[derive(Debug, Default)]
@@ -91,9 +92,9 @@ impl Columns {
         };
         let modified = match field(self.modified)? {
             None => None,
-            Some(text) => Some(
-                parse_time(text).ok_or_else(|| scope.error(line, format!("`{}` is no date and time", Shown(text))))?,
-            ),
+            Some(text) => {
+                Some(instant(text).ok_or_else(|| scope.error(line, format!("`{}` is no date and time", Shown(text))))?)
+            }
         };
         let attributes =
             Attributes { size, modified, storage_class: field(self.storage_class)?, etag: field(self.etag)? };

@@ -7,10 +7,11 @@ use std::io::{BufRead, Read};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Attributes, CHUNK_BYTES, Filler, Pages, Scope, Stop, parse_time};
+use super::{Attributes, CHUNK_BYTES, Filler, Pages, Scope, Stop};
 use crate::error::{Error, Result};
 use crate::listing::{Object, Page, PageBuilder, url};
 use crate::uri::{Bucket, Scheme, Shown};
+use crate::value::instant;
 
 /// Appends an object as a JSON line: `uri`, and `size`, `modified` (ISO, UTC), `storage_class`, `etag` where known.
 pub fn write_line(object: &Object<'_>, line: &mut Vec<u8>) {
@@ -52,7 +53,7 @@ struct Item {
 impl Item {
     fn time(&self) -> Result<Option<i64>, String> {
         let Some(text) = &self.modified else { return Ok(None) };
-        parse_time(text).map(Some).ok_or_else(|| format!("`{}` is no date and time", Shown(text)))
+        instant(text).map(Some).ok_or_else(|| format!("`{}` is no date and time", Shown(text)))
     }
 }
 

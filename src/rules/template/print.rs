@@ -1,8 +1,40 @@
 //! Templates back into text: what is printed parses to the same pieces.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::{CaptureKind, Class, Piece, PieceKind, Template};
+
+impl Template {
+    /// The same template with another piece at `span`, if that is one.
+    pub fn rewritten(&self, span: &Range<usize>, kind: PieceKind) -> Option<Template> {
+        let mut changed = self.clone();
+        *piece_at(&mut changed.pieces, span)? = kind;
+        Template::parse(&changed.to_string()).ok()
+    }
+
+    /// The same template with another piece at its end, if that is one.
+    pub fn appended(&self, kind: PieceKind) -> Option<Template> {
+        let mut changed = self.clone();
+        let end = changed.source.len();
+        changed.pieces.push(Piece { kind, span: end..end });
+        Template::parse(&changed.to_string()).ok()
+    }
+}
+
+fn piece_at<'p>(pieces: &'p mut [Piece], span: &Range<usize>) -> Option<&'p mut PieceKind> {
+    pieces.iter_mut().find_map(|piece| match &mut piece.kind {
+        kind if piece.span == *span => Some(kind),
+        PieceKind::Alternatives(branches) => branches.iter_mut().find_map(|branch| piece_at(branch, span)),
+        _ => None,
+    })
+}
+
+impl fmt::Display for PieceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_piece(f, self, false)
+    }
+}
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
