@@ -27,6 +27,8 @@ pub struct Explanation {
     pub below: Option<Uri>,
     /// Nothing takes it, and a directory below its listing prefix is hidden: counted as hidden, not as unmatched.
     pub is_hidden_below: bool,
+    /// Every table that does not skip it excludes it: where no rule matches it is counted as excluded, not as unmatched.
+    pub is_excluded: bool,
     /// Rules whose `done` it is the marker of: indices of table and rule.
     pub marks: Vec<(usize, usize)>,
     /// In the order of the file.
@@ -145,6 +147,10 @@ pub fn explain(program: &Program, object: &Object<'_>) -> Result<Explanation> {
     Ok(Explanation {
         below: program.location_of(object.bucket, object.key).cloned(),
         is_hidden_below: program.is_hidden_below(object.bucket, object.key) || program.hides_base_name(object),
+        is_excluded: tables
+            .iter()
+            .filter(|table| table.skipped.is_none())
+            .all(|table| program.rules.tables[table.table].exclude.iter().any(|exclude| exclude.excludes(object))),
         marks: marks(program, object)?,
         tables,
     })
@@ -167,7 +173,11 @@ impl Explanation {
             return None;
         }
         let why = self.tables.iter().map(TableExplanation::why).max().unwrap_or(Why::Unmatched);
-        Some(if why == Why::Unmatched && self.is_hidden_below { Why::Hidden } else { why })
+        Some(match why {
+            Why::Unmatched if self.is_excluded => Why::Excluded,
+            Why::Unmatched if self.is_hidden_below => Why::Hidden,
+            why => why,
+        })
     }
 }
 

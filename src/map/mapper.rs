@@ -253,16 +253,24 @@ impl<'p> Mapper<'p> {
             }
         }
         if self.taken.is_empty() && why <= Why::Unmatched {
-            why = self.why_unmatched(why, given, object);
+            why = self.why_unmatched(why, given, object, base_name);
         }
         Ok(Walk::Done(why))
     }
 
-    /// The reason where no rule matched: some table does not skip the object, or why they all do.
-    fn why_unmatched(&mut self, so_far: Why, given: Skips, object: &Object<'_>) -> Why {
-        let reasons = self.program.tables.iter().map(|table| table.skips.why(given).unwrap_or(Why::Unmatched));
+    /// The reason where no rule matched: some table neither skips nor excludes the object, or why they all do.
+    fn why_unmatched(&mut self, so_far: Why, given: Skips, object: &Object<'_>, base_name: &str) -> Why {
+        let tables = &self.program.tables;
+        let reasons = tables.iter().map(|table| table.skips.why(given).unwrap_or(Why::Unmatched));
         let why = reasons.max().map_or(Why::Unmatched, |reason| reason.max(so_far));
-        if why == Why::Unmatched && self.directory.is_hidden_below(self.program, object) { Why::Hidden } else { why }
+        if why != Why::Unmatched {
+            return why;
+        }
+        let mut considered = tables.iter().filter(|table| table.skips.why(given).is_none());
+        if considered.all(|table| self.directory.excludes(self.program, &table.excludes, object, base_name)) {
+            return Why::Excluded;
+        }
+        if self.directory.is_hidden_below(self.program, object) { Why::Hidden } else { why }
     }
 
     /// What one rule says.

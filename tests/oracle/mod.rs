@@ -160,7 +160,9 @@ impl Oracle {
                 }
             }
             reasons[index] = whys.into_iter().max().unwrap_or(Why::Superseded);
-            if reasons[index] == Why::Unmatched && self.is_hidden(&object.uri) {
+            if reasons[index] == Why::Unmatched && self.all_exclude(object) {
+                reasons[index] = Why::Excluded;
+            } else if reasons[index] == Why::Unmatched && self.is_hidden(&object.uri) {
                 reasons[index] = Why::Skipped(Skipped::Hidden);
             }
         }
@@ -213,6 +215,12 @@ impl Oracle {
             }
         };
         self.tables.iter().map(|table| (table.name.clone(), table.rules.iter().map(bound).collect())).collect()
+    }
+
+    /// Whether every table that does not skip the object excludes it, matched or not: then nobody misses it.
+    fn all_exclude(&self, object: &Object) -> bool {
+        let mut considered = self.tables.iter().filter(|table| skipped(table, object).is_none());
+        considered.all(|table| table.exclude.iter().any(|pattern| excludes(pattern, &object.uri)))
     }
 
     fn take(&self, table: &Table, object: &Object, markers: &[Vec<Bound>]) -> Result<Candidate, Why> {
