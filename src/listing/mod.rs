@@ -3,6 +3,8 @@
 pub mod conformance;
 pub mod folder;
 pub mod lines;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod sources;
 pub mod survey;
 mod thread;

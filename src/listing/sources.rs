@@ -143,6 +143,12 @@ pub async fn live(uri: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
     }
 }
 
+#[cfg(feature = "s3")]
+async fn s3(_: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
+    Ok(Arc::new(super::s3::S3::open(access).await?))
+}
+
+#[cfg(not(feature = "s3"))]
 async fn s3(uri: &Uri, _: &Access) -> Result<Arc<dyn Listing>> {
     Err(without_feature(uri, "s3"))
 }
