@@ -5,6 +5,8 @@ pub mod folder;
 pub mod memory;
 #[cfg(feature = "object_store")]
 pub mod object_store;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use futures::stream::BoxStream;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Page;
+#[cfg(not(all(feature = "s3", feature = "object_store")))]
 use crate::listing::sources::without_feature;
 use crate::rules::table::Access;
 use crate::uri::{Scheme, Uri};
@@ -26,13 +29,23 @@ use crate::uri::{Scheme, Uri};
 pub async fn open(location: &Uri, access: &Access) -> Result<Arc<dyn Store>> {
     match location.bucket.scheme {
         Scheme::File => Ok(Arc::new(folder::Folder::open(location)?)),
-        Scheme::S3 => Err(without_feature(location, "s3")),
+        Scheme::S3 => s3(location, access).await,
         Scheme::Gs | Scheme::Az => object_store(location, access),
         Scheme::LakeFs => {
             let message = format!("{}: manifests do not lie in lakeFS", location.shown());
             Err(Error::new(ErrorKind::Unsupported, message).help("location = 's3://bucket/tables/{table}/'"))
         }
     }
+}
+
+#[cfg(feature = "s3")]
+async fn s3(_: &Uri, access: &Access) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(s3::S3Store::open(access).await?))
+}
+
+#[cfg(not(feature = "s3"))]
+async fn s3(location: &Uri, _: &Access) -> Result<Arc<dyn Store>> {
+    Err(without_feature(location, "s3"))
 }
 
 #[cfg(feature = "object_store")]
@@ -132,12 +145,17 @@ pub struct Traits {
 
 /// A condition that did not hold, with what was there instead.
 pub(crate) fn conflict(uri: &Uri, condition: &Condition, there: Option<&ETag>) -> Error {
+    let found = there.map_or("nothing there".to_owned(), |etag| format!("ETag \"{}\"", etag.0));
+    conflict_with(uri, condition, &found)
+}
+
+/// The same, where the store does not say the ETag of what was there.
+pub(crate) fn conflict_with(uri: &Uri, condition: &Condition, found: &str) -> Error {
     let error = Error::new(ErrorKind::Conflict, format!("{} was written by somebody else meanwhile", uri.shown()));
     let expected = match condition {
         Condition::None => "anything".to_owned(),
         Condition::Absent => "nothing there".to_owned(),
         Condition::Is(etag) => format!("ETag \"{}\"", etag.0),
     };
-    let found = there.map_or("nothing there".to_owned(), |etag| format!("ETag \"{}\"", etag.0));
     error.note(format!("expected {expected}, found {found}"))
 }
