@@ -17,11 +17,11 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::path::Path;
 use object_store::{
     ClientConfigKey, ClientOptions, Error as StoreError, ObjectMeta, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
-    UpdateVersion,
+    StaticCredentialProvider, UpdateVersion,
 };
 
 use super::{Condition, ETag, Store, Stored, Traits, Written, conflict};
@@ -243,7 +243,9 @@ fn google(bucket: &str, access: &Access, retry: RetryConfig) -> Result<Arc<dyn o
         builder = builder.with_base_url(endpoint).with_client_options(options(endpoint));
     }
     if access.anonymous {
-        builder = builder.with_skip_signature(true);
+        // The crate asks for a token to write with even where it signs nothing.
+        let nobody = StaticCredentialProvider::new(GcpCredential { bearer: String::new() });
+        builder = builder.with_skip_signature(true).with_credentials(Arc::new(nobody));
     }
     Ok(Arc::new(builder.with_http_connector(Connector).build()?))
 }

@@ -8,6 +8,10 @@ mod memory;
 #[cfg(feature = "object_store")]
 mod object_store;
 
+#[cfg(feature = "object_store")]
+#[path = "../s3_server/mod.rs"]
+mod s3_server;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use restitch::uri::Uri;

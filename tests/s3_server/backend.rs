@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use md5::{Digest, Md5};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
@@ -90,24 +90,26 @@ impl S3 for Backend {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let state = self.0.state();
         let object = state.object(&request.input.bucket, &request.input.key)?;
-        Ok(S3Response::new(GetObjectOutput {
+        let output = GetObjectOutput {
             body: Some(StreamingBlob::from(Body::from(object.body.clone()))),
             content_length: Some(i64::try_from(object.body.len()).unwrap()),
             e_tag: Some(ETag::Strong(object.etag.clone())),
             last_modified: Some(timestamp(object.modified)),
             ..GetObjectOutput::default()
-        }))
+        };
+        Ok(S3Response::with_headers(output, state.generation(object)))
     }
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let state = self.0.state();
         let object = state.object(&request.input.bucket, &request.input.key)?;
-        Ok(S3Response::new(HeadObjectOutput {
+        let output = HeadObjectOutput {
             content_length: Some(i64::try_from(object.body.len()).unwrap()),
             e_tag: Some(ETag::Strong(object.etag.clone())),
             last_modified: Some(timestamp(object.modified)),
             ..HeadObjectOutput::default()
-        }))
+        };
+        Ok(S3Response::with_headers(output, state.generation(object)))
     }
 
     async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
@@ -125,8 +127,10 @@ impl S3 for Backend {
         };
         let mut state = self.0.state();
         state.check(&input.bucket, &input.key, input.if_none_match.as_ref(), input.if_match.as_ref())?;
+        state.check_generation(&input.bucket, &input.key, &request.headers)?;
         let etag = state.write(&input.bucket, &input.key, body);
-        Ok(S3Response::new(PutObjectOutput { e_tag: Some(ETag::Strong(etag)), ..PutObjectOutput::default() }))
+        let output = PutObjectOutput { e_tag: Some(ETag::Strong(etag)), ..PutObjectOutput::default() };
+        Ok(S3Response::with_headers(output, state.generation(state.object(&input.bucket, &input.key)?)))
     }
 
     async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
@@ -208,6 +212,20 @@ impl State {
         }
     }
 
+    /// Whether a write's generation, in Google's dialect, is that of what is there; 0 where nothing is.
+    fn check_generation(&self, bucket: &str, key: &str, headers: &HeaderMap) -> S3Result<()> {
+        let Some(asked) = headers.get("x-goog-if-generation-match").filter(|_| self.settings.generations) else {
+            return Ok(());
+        };
+        let there = self.bucket(bucket)?.objects.get(key).map_or(0, |object| object.generation);
+        if *asked == there.to_string() { Ok(()) } else { Err(s3_error!(PreconditionFailed)) }
+    }
+
+    fn generation(&self, object: &Object) -> HeaderMap {
+        let header = (HeaderName::from_static("x-goog-generation"), HeaderValue::from(object.generation));
+        HeaderMap::from_iter(Some(header).filter(|_| self.settings.generations))
+    }
+
     /// Writes, and returns the ETag.
     pub fn write(&mut self, bucket: &str, key: &str, body: Bytes) -> String {
         self.writes += 1;
@@ -217,7 +235,8 @@ impl State {
         };
         let etag: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let modified = self.now();
-        let object = Object { body, etag: etag.clone(), modified, storage_class: "STANDARD", locked: false };
+        let (storage_class, generation) = ("STANDARD", self.writes);
+        let object = Object { body, etag: etag.clone(), modified, storage_class, generation, locked: false };
         self.objects(bucket).insert(key.to_owned(), object);
         etag
     }
