@@ -41,7 +41,8 @@ pub enum Level {
 #[derive(Clone, Debug)]
 pub struct SetEntry<'a> {
     pub name: Name<'a>,
-    pub value: Scalar<'a>,
+    /// `None` if it is neither text nor a number.
+    pub value: Option<Scalar<'a>>,
     /// `None` if it could not be read; then it counts as giving its column a value.
     pub expression: Option<Expression>,
     pub level: Level,
@@ -104,6 +105,7 @@ pub fn read<'a>(
     let own_exclude = exclude(&node, false, found);
     let done = node.text("done").and_then(|text| done(context, &text, &mut bound, matcher.is_some(), found));
     let is_read = matcher.is_some();
+    differing_in_case(head, &mut bound, found);
     let values =
         if is_read { values(head, &own_set, &mut bound, &node, text.as_ref(), context, found) } else { Vec::new() };
     let conditions = if is_read { conditions(head, &own_wheres, &mut bound, text.as_ref(), found) } else { Vec::new() };
@@ -327,12 +329,14 @@ pub fn set_entries<'a>(
     level: Level,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<SetEntry<'a>> {
-    let entries = node.scalars("set").unwrap_or_default().into_iter();
+    let entries = node.map("set").unwrap_or_default().into_iter();
     entries
         .map(|(name, value)| {
+            let value = node.as_scalar(value);
             let expression = match &value {
-                Scalar::Text(text) => read_expression(context, text, found),
-                Scalar::Number(number, _) => Some(constant(&number.to_string())),
+                Some(Scalar::Text(text)) => read_expression(context, text, found),
+                Some(Scalar::Number(number, _)) => Some(constant(&number.to_string())),
+                None => None,
             };
             SetEntry { name, value, expression, level }
         })
@@ -562,7 +566,7 @@ fn values(
     for (column, declared) in head.partitioned_by.iter().zip(&head.partition_spans) {
         let set = own_set.iter().chain(&head.set).find(|entry| entry.name.value == column.name);
         if let Some(entry) = set {
-            if let (Some(expression), value) = (&entry.expression, &entry.value) {
+            if let (Some(expression), Some(value)) = (&entry.expression, &entry.value) {
                 check_holes(context, expression, value, entry.level, bound, node, found);
                 found.extend(odd_constant(column, expression, value));
                 values.push(ValueSource::Expression(expression.clone()));
@@ -609,14 +613,9 @@ fn nothing_gives(
     context: &Context<'_>,
 ) -> Option<Diagnostic> {
     let text = text?;
-    // One that differs in case is an error of its own; it is used, as far as that error goes.
-    if let Some(bound) = bound.iter_mut().find(|bound| bound.name.eq_ignore_ascii_case(&column.name)) {
-        bound.is_used = true;
-        let error = Diagnostic::error(
-            bound.span.clone(),
-            format!("capture `{}` differs from column `{}` only in case", bound.name, column.name),
-        );
-        return Some(error.label("column names are lower case").help(format!("write `{{{}}}`", column.name)));
+    if bound.iter().any(|bound| bound.name.eq_ignore_ascii_case(&column.name)) {
+        // `differing_in_case` has said so.
+        return None;
     }
     let captured: Vec<String> = bound.iter().map(|bound| bound.name.clone()).collect();
     let label = match captured.as_slice() {
@@ -771,22 +770,28 @@ fn picks(
     }
 }
 
+/// Captures whose names differ from a column's only in case. They are used, as far as that error goes.
+fn differing_in_case(head: &Head<'_>, bound: &mut [Bound], found: &mut Vec<Diagnostic>) {
+    let differs = |name: &str, column: &str| column.eq_ignore_ascii_case(name) && column != name;
+    for bound in bound {
+        let Some(column) = head.partitioned_by.iter().find(|column| differs(&bound.name, &column.name)) else {
+            continue;
+        };
+        bound.is_used = true;
+        let message = format!("capture `{}` differs from column `{}` only in case", bound.name, column.name);
+        let error = Diagnostic::error(bound.span.clone(), message).label("column names are lower case");
+        found.push(error.help(format!("write `{{{}}}`, or another name", column.name)));
+    }
+}
+
 /// Captures that nothing uses.
 fn unused(head: &Head<'_>, bound: &[Bound], found: &mut Vec<Diagnostic>) {
     for bound in bound.iter().filter(|bound| !bound.is_used) {
         let error = Diagnostic::error(bound.span.clone(), format!("nothing uses capture `{}`", bound.name));
         let columns = || head.partitioned_by.iter().map(|column| column.name.as_str());
         let overridden = columns().any(|column| column == bound.name);
-        let differs = columns().find(|column| column.eq_ignore_ascii_case(&bound.name) && *column != bound.name);
         found.push(if overridden {
             error.label("`set` gives that column its value").help("write `{_}` for a part that is not kept")
-        } else if let Some(column) = differs {
-            Diagnostic::error(
-                bound.span.clone(),
-                format!("capture `{}` differs from column `{column}` only in case", bound.name),
-            )
-            .label("column names are lower case")
-            .help(format!("write `{{{column}}}`"))
         } else {
             let near = did_you_mean(&bound.name, columns());
             error.label(near).help("make it a partition column, or write `{_}` for a part that is not kept")

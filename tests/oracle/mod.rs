@@ -233,6 +233,10 @@ impl Oracle {
                 Ok(candidate) => return Ok(candidate),
                 Err(why) => furthest = furthest.max(why),
             }
+            // What the table excludes, no later rule of its looks at.
+            if furthest >= Why::Excluded && table.exclude.iter().any(|pattern| excludes(pattern, &object.uri)) {
+                break;
+            }
         }
         Err(furthest)
     }

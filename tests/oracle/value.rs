@@ -270,8 +270,8 @@ pub mod dates {
         }
 
         pub fn add_epoch(&mut self, seconds: i64) {
-            let (year, month, day) = day_of(days(1970, 1, 1) + seconds / 86_400);
-            let second = seconds % 86_400;
+            let (year, month, day) = day_of(days(1970, 1, 1) + seconds.div_euclid(86_400));
+            let second = seconds.rem_euclid(86_400);
             self.0.extend([("year", year), ("month", month), ("day", day)]);
             self.0.extend([("hour", second / 3600), ("minute", second / 60 % 60), ("second", second % 60)]);
         }

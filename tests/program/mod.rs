@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use restitch::error::{Error, ErrorKind};
+use restitch::error::{Error, ErrorKind, Result};
 use restitch::map::explain::{RuleVerdict, explain};
 use restitch::map::group::{Groups, write_line};
 use restitch::map::page::{Object as Listed, PageBuilder};
@@ -26,7 +26,7 @@ pub fn map(rules: &Rules, objects: &[Object], page_len: usize) -> Vec<Fate> {
     let program = Program::new(rules);
     let mut mapper = Mapper::new(&program);
     let mut fates = Fates::default();
-    run(&mut mapper, objects, page_len, &mut fates);
+    run(&mut mapper, objects, page_len, &mut fates).unwrap();
     objects.iter().map(|object| fates.of(&object.uri, rules, &mapper)).collect()
 }
 
@@ -40,7 +40,7 @@ pub fn manifests(rules: &Rules, objects: &[Object], page_len: usize) -> Vec<Mani
     let program = Program::new(rules);
     let mut mapper = Mapper::new(&program);
     let mut groups = Groups::new(rules, 0);
-    run(&mut mapper, objects, page_len, &mut groups);
+    run(&mut mapper, objects, page_len, &mut groups).unwrap();
     let mut manifests = Vec::new();
     for (table, of_table) in rules.tables.iter().zip(groups.finish(&mapper).unwrap()) {
         for group in of_table.partitions {
@@ -52,7 +52,13 @@ pub fn manifests(rules: &Rules, objects: &[Object], page_len: usize) -> Vec<Mani
     manifests
 }
 
-fn run(mapper: &mut Mapper<'_>, objects: &[Object], page_len: usize, sink: &mut impl Sink) {
+/// The error that mapping the objects ends in.
+pub fn failure(rules: &Rules, objects: &[Object]) -> Option<Error> {
+    let program = Program::new(rules);
+    run(&mut Mapper::new(&program), objects, 1000, &mut Fates::default()).err()
+}
+
+fn run(mapper: &mut Mapper<'_>, objects: &[Object], page_len: usize, sink: &mut impl Sink) -> Result<()> {
     let uris: Vec<Uri> = objects.iter().map(|object| Uri::parse(&object.uri).unwrap()).collect();
     let mut at = 0;
     while at < objects.len() {
@@ -70,10 +76,10 @@ fn run(mapper: &mut Mapper<'_>, objects: &[Object], page_len: usize, sink: &mut 
                 etag: None,
             });
         }
-        mapper.page(&page.finish(), sink).unwrap();
+        mapper.page(&page.finish(), sink)?;
         at += len;
     }
-    mapper.finish(sink).unwrap();
+    mapper.finish(sink)
 }
 
 /// The fate of each object alone, as `explain` has it; `done` and `pick`, which look at a whole listing, must be out of
