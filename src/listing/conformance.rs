@@ -123,6 +123,8 @@ pub async fn any_asks_for_one_key(subject: &dyn Subject) {
     let place = subject.place().await;
     let keys: Vec<String> = ["a/_delta_log/1", "a/x", "b", "c/d/e"].map(|key| format!("{}{key}", place.key)).into();
     let listing = subject.listing(&place, &keys, 1_000).await;
+    // What is found out once, a bucket's region, is none of the question.
+    listing.any(&place).await.expect("`any`");
     for (prefix, expected) in
         [("a/_delta_log/", true), ("a/", true), ("a", true), ("a/_delta_log/2", false), ("b/", false), ("c/d/e", true)]
     {
@@ -130,7 +132,7 @@ pub async fn any_asks_for_one_key(subject: &dyn Subject) {
         let any = listing.any(&place.join(prefix)).await.expect("`any`");
         assert_eq!(any, expected, "`any` of {prefix:?}");
         let asked = listing.requests().since(before);
-        assert!(asked.lists <= 1 && asked.gets == 0, "`any` of {prefix:?} asks {asked:?}");
+        assert!(asked.lists <= 1 + asked.throttled && asked.gets == 0, "`any` of {prefix:?} asks {asked:?}");
     }
 }
 

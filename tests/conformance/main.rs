@@ -7,8 +7,10 @@ mod lines;
 mod memory;
 #[cfg(feature = "object_store")]
 mod object_store;
+#[cfg(feature = "s3")]
+mod s3;
 
-#[cfg(feature = "object_store")]
+#[cfg(any(feature = "object_store", feature = "s3"))]
 #[path = "../s3_server/mod.rs"]
 mod s3_server;
 

@@ -220,6 +220,10 @@ impl Server {
         change(&mut self.shared.state().settings);
     }
 
+    pub fn settings(&self) -> Settings {
+        self.shared.state().settings.clone()
+    }
+
     /// Lets `script` decide about every request from here on.
     pub fn script(&self, script: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
         self.shared.state().script = Some(Box::new(script));
