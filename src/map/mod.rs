@@ -4,7 +4,7 @@
 //! `select` is what must wait for the whole listing (`pick`, `done`); [`group`] gathers the lines of each partition;
 //! [`shapes`] counts what no rule took; [`tests`] runs the rule file's own tests.
 //!
-//! [`explain`] says of one URI why.
+//! [`explain`] says of one URI why; [`shadow`] which rules can take nothing.
 //!
 //! Inside, a rule's `match` becomes a `pattern`, compiled to `code`, which `backtrack` runs; `values` makes partition
 //! values of what was captured. `remedy` knows what would make a rule match.
@@ -14,6 +14,7 @@ pub mod group;
 pub mod mapper;
 pub mod page;
 pub mod program;
+pub mod shadow;
 pub mod shapes;
 pub mod tests;
 

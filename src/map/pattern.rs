@@ -110,6 +110,15 @@ impl Class {
         Class { ascii, others }
     }
 
+    /// One character.
+    pub fn one(c: char) -> Class {
+        Class::of(&ClassUnicode::new([ClassUnicodeRange::new(c, c)]))
+    }
+
+    pub fn anything() -> Class {
+        Class::of(&ClassUnicode::new([ClassUnicodeRange::new('\0', char::MAX)]))
+    }
+
     /// `[^/]`
     pub fn not_slash() -> Class {
         Class::of(&without_slash(&ClassUnicode::new([ClassUnicodeRange::new('\0', char::MAX)])))

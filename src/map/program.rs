@@ -305,7 +305,7 @@ fn listing_prefixes(rules: &Rules) -> Vec<(Uri, bool)> {
 }
 
 /// What every URI that a rule takes begins with one of.
-fn openings(rule: &Rule) -> Vec<Uri> {
+pub(crate) fn openings(rule: &Rule) -> Vec<Uri> {
     match &rule.matcher {
         Matcher::Template(template) => template.literal_prefixes(rule.ignore_case),
         Matcher::Regex { under, .. } if rule.ignore_case => {
