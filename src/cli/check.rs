@@ -3,12 +3,14 @@
 use serde_json::{Value, json};
 
 use super::rule_file::RuleFile;
-use super::show::{DIM, ERROR, STRONG};
+use super::show::{DIM, ERROR, HELP, STRONG};
 use super::{Exit, Global, Output};
 use crate::error::Result;
+use crate::map::shadow::{self, Shadowed};
 use crate::map::tests::{self, Got, TestOutcome};
 use crate::plan::traps::{Finding, Level, Traps};
 use crate::rules::diagnostic::Lines;
+use crate::rules::excerpt::{WIDTH, shortened, wrapped};
 use crate::rules::table::{Engine, Matcher, OnTrap, Rule, Rules, Table, Test};
 use crate::rules::{Diagnostic, Severity, listed};
 use crate::uri::Shown;
@@ -24,13 +26,22 @@ pub struct CheckArgs {
 /// Those of reading the file and of writing the result; what is wrong in it is a finding.
 pub async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
     let file = RuleFile::read(global)?;
+    let lines = Lines::new(file.text());
     let mut diagnostics = file.loaded.diagnostics.clone();
-    let outcomes = file.loaded.rules.as_ref().map(tests::run).unwrap_or_default();
+    let (rules, is_cut, tests) = match (&file.loaded.rules, &file.loaded.sound) {
+        (Some(rules), _) => (rules, None, rules.tables.iter().map(|table| table.tests.len()).sum()),
+        (None, Some(sound)) => (&sound.rules, Some(&sound.is_cut), sound.tests),
+        (None, None) => unreachable!("what is no whole rule file has its sound part"),
+    };
+    let mut outcomes = tests::run(rules);
+    // Of a table with a broken rule, only what the rules in front of that take is known.
+    outcomes.retain(|one| !is_cut.is_some_and(|cut| cut[one.table]) || matches!(one.got, Got::Taken { .. }));
+    diagnostics.extend(shadow::shadowed(rules).into_iter().map(|one| shadow_warning(rules, one, &lines)));
+    diagnostics.sort_by_key(|one| (one.span.start, one.span.end, one.severity));
     if let Some(rules) = &file.loaded.rules {
-        let lines = Lines::new(file.text());
         diagnostics.extend(rules.tables.iter().flat_map(|table| traps(table, &lines)));
     }
-    let checked = Checked { file: &file, diagnostics: &diagnostics, outcomes: &outcomes };
+    let checked = Checked { file: &file, rules, diagnostics: &diagnostics, outcomes: &outcomes, tests };
     let mut out = if args.json { Output::bytes() } else { Output::text() };
     if args.json {
         let document = serde_json::to_string_pretty(&checked.json()).expect("JSON values print");
@@ -45,8 +56,12 @@ pub async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
 
 struct Checked<'c> {
     file: &'c RuleFile,
+    /// The whole file's, or what of it is sound.
+    rules: &'c Rules,
     diagnostics: &'c [Diagnostic],
     outcomes: &'c [TestOutcome],
+    /// Tests of the whole file; those that could not be run have no outcome.
+    tests: usize,
 }
 
 impl Checked<'_> {
@@ -60,13 +75,11 @@ impl Checked<'_> {
 
     fn print(&self, out: &mut Output, quiet: bool) -> Result<()> {
         out.write(self.file.render(self.diagnostics).as_bytes())?;
-        if let Some(rules) = &self.file.loaded.rules {
-            for outcome in self.failed() {
-                failed_test(out, rules, outcome)?;
-            }
-            if !quiet {
-                lists(out, rules)?;
-            }
+        for outcome in self.failed() {
+            self.failed_test(out, outcome)?;
+        }
+        if !quiet && self.file.loaded.rules.is_some() {
+            lists(out, self.rules)?;
         }
         let errors = self.count(Severity::Error);
         let style = match errors + self.failed().count() {
@@ -74,6 +87,22 @@ impl Checked<'_> {
             _ => ERROR,
         };
         writeln!(out, "{style}{}{style:#}", self.summary())
+    }
+
+    fn failed_test(&self, out: &mut Output, outcome: &TestOutcome) -> Result<()> {
+        let table = &self.rules.tables[outcome.table];
+        let test = &table.tests[outcome.test];
+        writeln!(out, "{ERROR}test failed:{ERROR:#} {}, line {}", Shown(&table.name), test.line)?;
+        writeln!(out, "  {}", shortened(&test.uri.shown(), WIDTH - 2))?;
+        writeln!(out, "  expected: {}", wrapped(&expected(test), WIDTH - 12, 12))?;
+        writeln!(out, "  got:      {}", wrapped(&got(self.rules, table, outcome), WIDTH - 12, 12))?;
+        if matches!(outcome.got, Got::Left { by: None, .. }) && test.gives.is_some() {
+            let uri = test.uri.raw();
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "/:.-_=".contains(c);
+            let quoted = if uri.chars().all(is_plain) { uri } else { format!("'{}'", uri.replace('\'', "'\\''")) };
+            writeln!(out, "  {HELP}why:{HELP:#}      restitch explain {}", Shown(&quoted))?;
+        }
+        writeln!(out)
     }
 
     /// `2 errors, 1 warning, 1 of 9 tests failed`
@@ -85,12 +114,16 @@ impl Checked<'_> {
         };
         let mut parts =
             vec![plural(self.count(Severity::Error), "error"), plural(self.count(Severity::Warning), "warning")];
-        let (failed, all) = (self.failed().count(), self.outcomes.len());
-        match (self.file.loaded.rules.is_some(), failed) {
-            (false, _) => {}
-            (true, 0) if all == 0 => parts.push("no tests".to_owned()),
-            (true, 0) => parts.push(format!("{} passed", plural(all, "test"))),
-            (true, failed) => parts.push(format!("{failed} of {} failed", plural(all, "test"))),
+        let (failed, ran) = (self.failed().count(), self.outcomes.len());
+        let is_whole = self.file.loaded.rules.is_some();
+        match (ran, failed) {
+            (0, _) if self.tests == 0 => parts.extend(is_whole.then(|| "no tests".to_owned())),
+            (0, _) => parts.push(format!("{} not run", plural(self.tests, "test"))),
+            (ran, 0) => parts.push(format!("{} passed", plural(ran, "test"))),
+            (_, failed) => parts.push(format!("{failed} of {} failed", plural(self.tests, "test"))),
+        }
+        if ran > 0 && ran < self.tests {
+            parts.push(format!("{} not run", self.tests - ran));
         }
         parts.join(", ")
     }
@@ -98,26 +131,22 @@ impl Checked<'_> {
     fn json(&self) -> Value {
         let lines = Lines::new(self.file.text());
         let diagnostics: Vec<Value> = self.diagnostics.iter().map(|one| diagnostic_json(one, &lines)).collect();
-        let rules = self.file.loaded.rules.as_ref();
-        let tests: Vec<Value> = rules
-            .map(|rules| self.outcomes.iter().map(|outcome| test_json(rules, outcome)).collect())
-            .unwrap_or_default();
-        let lists: Vec<Value> = rules
-            .map(|rules| {
-                let each = rules.tables.iter().flat_map(|table| table.rules.iter().map(move |rule| (table, rule)));
-                each.map(|(table, rule)| {
-                    let prefixes: Vec<String> = listed(rule).iter().map(|prefix| prefix.raw()).collect();
-                    json!({"table": table.name, "rule": rule.number, "line": rule.line, "prefixes": prefixes})
-                })
-                .collect()
+        let tests: Vec<Value> = self.outcomes.iter().map(|outcome| test_json(self.rules, outcome)).collect();
+        let whole = self.file.loaded.rules.iter().flat_map(|rules| &rules.tables);
+        let each = whole.flat_map(|table| table.rules.iter().map(move |rule| (table, rule)));
+        let lists: Vec<Value> = each
+            .map(|(table, rule)| {
+                let prefixes: Vec<String> = listed(rule).iter().map(|prefix| prefix.raw()).collect();
+                json!({"table": table.name, "rule": rule.number, "line": rule.line, "prefixes": prefixes})
             })
-            .unwrap_or_default();
+            .collect();
         json!({
             "version": 1,
             "file": self.file.path().to_string_lossy(),
             "errors": self.count(Severity::Error),
             "warnings": self.count(Severity::Warning),
             "failed_tests": self.failed().count(),
+            "tests_not_run": self.tests - self.outcomes.len(),
             "diagnostics": diagnostics,
             "tests": tests,
             "lists": lists,
@@ -172,16 +201,6 @@ fn values_json(values: &[(String, Option<String>)]) -> Value {
     Value::Object(values.iter().map(|(name, value)| (name.clone(), json!(value))).collect())
 }
 
-fn failed_test(out: &mut Output, rules: &Rules, outcome: &TestOutcome) -> Result<()> {
-    let table = &rules.tables[outcome.table];
-    let test = &table.tests[outcome.test];
-    writeln!(out, "{ERROR}test failed:{ERROR:#} {}, line {}", Shown(&table.name), test.line)?;
-    writeln!(out, "  {}", test.uri.shown())?;
-    writeln!(out, "  expected: {}", expected(test))?;
-    writeln!(out, "  got:      {}", got(rules, table, outcome))?;
-    writeln!(out)
-}
-
 fn expected(test: &Test) -> String {
     match &test.gives {
         None => "no match".to_owned(),
@@ -198,7 +217,9 @@ fn got(rules: &Rules, table: &Table, outcome: &TestOutcome) -> String {
         }
         Got::Left { why, by: Some(by) } => format!("{}: table {} takes it", why.name(), Shown(&rules.tables[*by].name)),
         Got::Left { why, by: None } => format!("no match: {}", why.name()),
-        Got::Failed(why) => Shown(why).to_string(),
+        Got::Failed(why) => {
+            format!("{}; say it in the test, beside `uri`", Shown(why).to_string().replace("listing", "test"))
+        }
     }
 }
 
@@ -234,6 +255,16 @@ fn lists(out: &mut Output, rules: &Rules) -> Result<()> {
         }
     }
     if rules.tables.is_empty() { Ok(()) } else { writeln!(out) }
+}
+
+/// What is said of a rule that an earlier one shadows.
+fn shadow_warning(rules: &Rules, one: Shadowed, lines: &Lines<'_>) -> Diagnostic {
+    let rule = |(table, rule): (usize, usize)| (&rules.tables[table], &rules.tables[table].rules[rule]);
+    let ((table, later), (by_table, earlier)) = (rule(one.rule), rule(one.by));
+    let whose = if by_table.name == table.name { String::new() } else { format!(" of table `{}`", by_table.name) };
+    Diagnostic::warning(lines.value_on(later.line), "this rule takes nothing: an earlier one has it all")
+        .label(format!("rule {}{whose} (line {}) takes every key of it", earlier.number, earlier.line))
+        .help("put it in front of that rule, or leave it out")
 }
 
 /// The traps of a table, and of the lines that its rules' fixed texts will make.

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::date::{meant, odd_words};
 use super::diagnostic::Diagnostic;
 use super::file::Draft;
 use super::location;
@@ -195,6 +196,16 @@ fn warnings_in(pieces: &[Piece], text: &Text<'_>, before: Option<&str>, found: &
             }
             PieceKind::Capture { name, kind: CaptureKind::In(items) } => {
                 in_warnings(name.as_deref(), items, piece, text, found)
+            }
+            PieceKind::Capture { name, kind: CaptureKind::Date(form) } => {
+                let name = name.as_deref().unwrap_or("_");
+                for (word, field) in odd_words(form) {
+                    let shown =
+                        Diagnostic::warning(text.at(piece.span.clone()), format!("`{word}` is text in this date"))
+                            .label(format!("the field is `{field}`"));
+                    let meant = meant(&form.source).map(|meant| format!("write `{{{name}:date({meant})}}`"));
+                    found.push(shown.help_maybe(meant));
+                }
             }
             PieceKind::Alternatives(branches) => {
                 branches.iter().for_each(|branch| warnings_in(branch, text, before, found));
@@ -411,13 +422,13 @@ fn whole_buckets(drafts: &[Draft<'_>], listings: &[(ListingSource, Range<usize>)
             found.push(
                 Diagnostic::warning(text.span.clone(), "this rule lists the whole bucket")
                     .label("`ignore_case` covers the folders too")
-                    .help("name the few spellings instead: `{Scans,scans}/`; or list it from an S3 Inventory: `[[listing]]`"),
+                    .help("name the few spellings instead: `{Scans,scans}/`; or take its listing from a file: `[[listing]]`, `from`"),
             );
             continue;
         }
         let is_local = prefix.bucket.scheme == crate::uri::Scheme::File;
         let what = if is_local { "this rule lists the whole file system" } else { "this rule lists the whole bucket" };
-        let help = "name the folders in front; or list it from an S3 Inventory: `[[listing]]`";
+        let help = "name the folders in front; or take its listing from a file: `[[listing]]`, `from`";
         found.push(Diagnostic::warning(span, what).label(label).help(help));
     }
 }

@@ -22,7 +22,7 @@ pub fn read(text: &Text<'_>, partition: bool, found: &mut Vec<Diagnostic>) -> Op
         );
         return None;
     }
-    if let Some(error) = bad_name(name, partition, &name_span) {
+    if let Some(error) = bad_name(name, cursor.rest().trim(), partition, &name_span) {
         found.push(error);
         return None;
     }
@@ -68,7 +68,7 @@ pub fn as_name(text: &str) -> String {
     if word.starts_with(|c: char| c.is_ascii_digit()) || word.is_empty() { format!("_{word}") } else { word }
 }
 
-fn bad_name(name: &str, partition: bool, span: &Range<usize>) -> Option<Diagnostic> {
+fn bad_name(name: &str, rest: &str, partition: bool, span: &Range<usize>) -> Option<Diagnostic> {
     let error = |message: String| Diagnostic::error(span.clone(), message);
     if name.len() > 255 {
         return Some(error(format!("the name of a column is at most 255 bytes long, this one is {}", name.len())));
@@ -83,7 +83,11 @@ fn bad_name(name: &str, partition: bool, span: &Range<usize>) -> Option<Diagnost
             } else {
                 "name and type stand apart by a space".to_owned()
             })
-            .help(format!("write\n\"{} string\"", as_name(name.split([':', ',']).next().unwrap_or(name))))
+            .help({
+                let (name, joined) = name.split_once([':', ',']).unwrap_or((name, ""));
+                let kind = [rest, joined, "string"].into_iter().find(|kind| !kind.is_empty()).unwrap_or_default();
+                format!("write\n\"{} {kind}\"", as_name(name))
+            })
     })
 }
 

@@ -214,7 +214,9 @@ impl FormReader {
     fn check(&mut self, source: &str) {
         if self.fields.is_empty() && self.errors.is_empty() {
             let help = "the fields are yyyy yy M MM MMM MMMM d dd DDD H HH m mm s ss SSS q, and YYYY with ww";
-            self.error(0..source.len(), format!("no date field in `{source}`"), help);
+            let message =
+                if source.is_empty() { "a date without a form".into() } else { format!("no date field in `{source}`") };
+            self.error(0..source.len(), message, help);
         }
         for pair in self.fields.clone().windows(2) {
             let ((left, a), (right, b)) = (&pair[0], &pair[1]);
@@ -779,6 +781,61 @@ impl Units {
             }
         }
     }
+}
+
+/// What a form was most likely meant to be, where it writes fields as other tools do: `%Y-%m-%d`, `YYYY-MM-DD`,
+/// `yyyy-mm-dd`, `hh`.
+pub fn meant(source: &str) -> Option<String> {
+    const OTHERS: &[(&str, &str)] = &[
+        ("%Y", "yyyy"),
+        ("%y", "yy"),
+        ("%m", "MM"),
+        ("%d", "dd"),
+        ("%H", "HH"),
+        ("%M", "mm"),
+        ("%S", "ss"),
+        ("%j", "DDD"),
+        ("%b", "MMM"),
+        ("%B", "MMMM"),
+        ("hh", "HH"),
+    ];
+    let mut text = OTHERS.iter().fold(source.to_owned(), |text, (other, ours)| text.replace(other, ours));
+    if !text.contains("ww") {
+        text = text.replace("YYYY", "yyyy");
+    }
+    if !text.contains("DDD") {
+        text = text.replace("DD", "dd");
+    }
+    if !text.contains(['M', 'H']) {
+        text = text.replace("mm", "MM");
+    }
+    let is_date = |form: DateForm| Units::of(&form).gap().is_none();
+    (text != source && DateForm::parse(&text).is_ok_and(is_date)).then_some(text)
+}
+
+/// Words in a form's texts that look like fields of other tools, each with the field that was meant.
+pub fn odd_words(form: &DateForm) -> Vec<(&'static str, &'static str)> {
+    const ODD: &[(&str, &str)] =
+        &[("DD", "dd"), ("D", "d"), ("hh", "HH"), ("h", "H"), ("YY", "yy"), ("SS", "ss"), ("MI", "mm"), ("mi", "mm")];
+    let texts = form.parts.iter().filter_map(|part| match part {
+        DatePart::Text(text) => Some(text.as_str()),
+        DatePart::Field(_) => None,
+    });
+    let in_text = |text: &str| {
+        let mut found = Vec::new();
+        for (word, field) in ODD {
+            let whole = |at: usize| {
+                let (before, behind) = (&text[..at], &text[at + word.len()..]);
+                // `h=HH` names a directory.
+                !before.ends_with(char::is_alphabetic) && !behind.starts_with(|c: char| c.is_alphabetic() || c == '=')
+            };
+            if text.match_indices(word).any(|(at, _)| whole(at)) {
+                found.push((*word, *field));
+            }
+        }
+        found
+    };
+    texts.flat_map(in_text).collect()
 }
 
 /// Whether the pieces of one name make a date together: no gap between what they tell.

@@ -96,6 +96,10 @@ impl<'a> Lines<'a> {
         Lines { text, starts }
     }
 
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The line of a byte offset, from 1.
     pub fn line(&self, offset: usize) -> u32 {
         self.starts.partition_point(|start| *start <= offset) as u32

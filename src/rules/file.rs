@@ -17,6 +17,7 @@ use super::location;
 use super::mend;
 use super::rule::{self, Context, Head, Level, RuleDraft, SetEntry, WhereEntry};
 use super::shape::{self, Name, Node, Scalar, Text, did_you_mean};
+use super::sound::{self, Sound};
 use super::table::{
     Access, Claim, Column, Engine, Exclude, Format, Layout, Limits, ListingSource, Lookup, OnTrap, Partitions, Pick,
     PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl,
@@ -29,6 +30,8 @@ use crate::uri::{Bucket, Uri};
 pub struct Loaded {
     /// Only where no diagnostic is an error.
     pub rules: Option<Rules>,
+    /// Where one is.
+    pub sound: Option<Sound>,
     /// In the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -40,32 +43,73 @@ pub type ReadFile<'r> = &'r dyn Fn(&Path) -> Result<String>;
 /// taken.
 pub fn load(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>) -> Loaded {
     let mended = mend::mend(text);
-    let lines = Lines::new(&mended.text);
-    let broken_lines: Vec<u32> = mended.errors.iter().map(|error| Lines::new(text).line(error.span.start)).collect();
+    let (lines, own_lines) = (Lines::new(&mended.text), Lines::new(text));
+    let sorted = |offsets: &mut dyn Iterator<Item = usize>| {
+        let mut numbers: Vec<u32> = offsets.map(|offset| own_lines.line(offset)).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    let bad_lines = sorted(&mut mended.errors.iter().map(|error| error.span.start));
+    let unread_lines = sorted(&mut mended.unread());
+    let headers = headers(&mended.text);
     let document = mend::parse(&mended.text);
     let mut found = Vec::new();
     shape::check(&keys::FILE, document.get_ref(), &mut found);
 
     let base = base_dir.to_string_lossy().into_owned();
-    let context = Context { lines: &lines, base_dir: &base, lookups: Vec::new(), is_broken: !broken_lines.is_empty() };
+    let context =
+        Context { lines: &lines, base_dir: &base, lookups: Vec::new(), broken_lines: &unread_lines, headers: &headers };
     let file = Node::new(&mended.text, document.get_ref(), &keys::FILE, 0..0);
     let mut reader = Reader { context, read, base_dir, found };
-    let rules = reader.file(&file, path);
-    let mut diagnostics = reader.found;
+    let (rules, drafts) = reader.file(&file, path);
+    let mut diagnostics = std::mem::take(&mut reader.found);
     // A line that TOML could not read says nothing true about anything else.
-    diagnostics.retain(|one| !broken_lines.contains(&lines.line(one.span.start)));
+    diagnostics.retain(|one| bad_lines.binary_search(&lines.line(one.span.start)).is_err());
+    let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error);
+    let mut error_lines: Vec<u32> = errors.map(|one| lines.line(one.span.start)).collect();
+    error_lines.extend(&bad_lines);
+    error_lines.sort_unstable();
     diagnostics.iter_mut().for_each(|one| one.span = mended.original(one.span.clone()));
     diagnostics.extend(mended.errors.iter().cloned());
+    let diagnostics = merged(diagnostics);
+    if error_lines.is_empty() {
+        return Loaded { rules: Some(rules), sound: None, diagnostics };
+    }
+    let sound = sound::sound(&reader.context, &drafts, file.section("defaults").as_ref(), rules, &error_lines);
+    Loaded { rules: None, sound: Some(sound), diagnostics }
+}
+
+/// Notes of one mistake that are shown.
+const MOST_NOTES: usize = 3;
+
+/// Sorted by place, what is said twice said once: what `[defaults]` says wrong is wrong for every table, what a table
+/// says wrong for every rule.
+fn merged(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by_key(|one| (one.span.start, one.span.end, one.severity));
-    let mut seen: Vec<Diagnostic> = Vec::new();
+    let mut seen: Vec<(Diagnostic, usize)> = Vec::new();
     for one in diagnostics {
-        // What `[defaults]` says wrong is wrong for every table; it is said once.
-        if !seen.contains(&one) {
-            seen.push(one);
+        let here = seen.iter_mut().rev().take_while(|(other, _)| other.span == one.span);
+        let same = here.into_iter().find(|(other, _)| other.severity == one.severity && other.message == one.message);
+        match same {
+            Some((other, more)) => {
+                for note in one.notes.into_iter().filter(|note| !other.notes.contains(note)).collect::<Vec<_>>() {
+                    if other.notes.len() < MOST_NOTES { other.notes.push(note) } else { *more += 1 }
+                }
+            }
+            None => seen.push((one, 0)),
         }
     }
-    let is_sound = seen.iter().all(|one| one.severity != Severity::Error);
-    Loaded { rules: rules.filter(|_| is_sound), diagnostics: seen }
+    let counted = seen.into_iter().map(|(one, more)| match more {
+        0 => one,
+        more => one.note(format!("and {more} more")),
+    });
+    counted.collect()
+}
+
+/// Lines that begin with `[`, as headers do.
+fn headers(text: &str) -> Vec<u32> {
+    let numbered = (1..).zip(text.split('\n'));
+    numbered.filter(|(_, line)| line.trim_start().starts_with('[')).map(|(number, _)| number).collect()
 }
 
 /// A table as read, and where its parts stand.
@@ -74,6 +118,10 @@ pub struct Draft<'a> {
     pub name: Name<'a>,
     pub location: Option<Text<'a>>,
     pub rules: Vec<RuleDraft<'a>>,
+    /// The table's own keys.
+    pub node: Node<'a>,
+    /// How many tests it has, read or not.
+    pub tests: usize,
 }
 
 struct Reader<'c> {
@@ -88,7 +136,8 @@ impl<'c> Reader<'c> {
         Diagnostic::error(span, message)
     }
 
-    fn file(&mut self, file: &Node<'_>, path: &Path) -> Option<Rules> {
+    /// The whole file; what could not be read is not in it.
+    fn file<'a>(&mut self, file: &Node<'a>, path: &Path) -> (Rules, Vec<Draft<'a>>) {
         let project = file.text("project").and_then(|text| self.project(&text));
         self.context.lookups = self.lookups(file);
         let defaults = file.section("defaults");
@@ -97,22 +146,22 @@ impl<'c> Reader<'c> {
             _ => Claim::Every,
         };
         let listings = self.listings(file);
-        let drafts: Vec<Draft<'_>> =
+        let drafts: Vec<Draft<'a>> =
             file.named("table").into_iter().map(|(name, own)| self.table(name, own, defaults.as_ref())).collect();
         let removed = self.removed(file);
-        if drafts.is_empty() && removed.is_empty() && !file.has("table") && !self.context.is_broken {
+        if drafts.is_empty() && removed.is_empty() && !file.has("table") && !self.context.is_broken() {
             let error = Diagnostic::error(0..0, "the file has no table");
             self.found.push(error.help("write\n[table.NAME]\n[[table.NAME.rule]]\nmatch = 's3://bucket/folder/*.csv'"));
         }
-        if !self.context.is_broken {
+        if !self.context.is_broken() {
             self.orphans(&drafts, defaults.as_ref());
-            check::across(&self.context, &drafts, &removed, &listings, &mut self.found);
         }
-        let tables = drafts.into_iter().map(|draft| draft.table).collect();
+        check::across(&self.context, &drafts, &removed, &listings, &mut self.found);
+        let tables = drafts.iter().map(|draft| draft.table.clone()).collect();
         let listings = listings.into_iter().map(|(listing, _)| listing).collect();
         let removed = removed.into_iter().map(|(removed, _)| removed).collect();
         let lookups = std::mem::take(&mut self.context.lookups);
-        Some(Rules { path: path.to_owned(), project, claim, lookups, listings, tables, removed })
+        (Rules { path: path.to_owned(), project, claim, lookups, listings, tables, removed }, drafts)
     }
 
     fn project(&mut self, text: &Text<'_>) -> Option<String> {
@@ -219,10 +268,14 @@ impl<'c> Reader<'c> {
         let columns = data.columns;
         let mut partitioned_by = Vec::new();
         let mut partition_spans = Vec::new();
+        let mut unread_columns = Vec::new();
         for text in &partition_texts {
-            if let Some(column) = column::read(text, true, &mut self.found) {
-                partitioned_by.push(column);
-                partition_spans.push(text.span.clone());
+            match column::read(text, true, &mut self.found) {
+                Some(column) => {
+                    partitioned_by.push(column);
+                    partition_spans.push(text.span.clone());
+                }
+                None => unread_columns.push(text.value),
             }
         }
         if partition_texts.is_empty() && !own.has("partitioned_by") {
@@ -233,20 +286,30 @@ impl<'c> Reader<'c> {
         let location = location_text
             .as_ref()
             .and_then(|text| location::read(text, name.value, self.context.base_dir, &mut self.found));
-        let layout = self.layout(&layers, &partitioned_by);
-        let pick = self.picks(&layers);
+        // Columns that could not be read are not missed in the layout.
+        let layout = match unread_columns.as_slice() {
+            [] => self.layout(&layers, &partitioned_by),
+            _ => location::default_layout(&partitioned_by),
+        };
+        let (pick, unread_picks) = self.picks(&layers);
+        let is_broken = self.context.is_broken_under(&own.span)
+            || defaults.is_some_and(|defaults| self.context.is_broken_under(&defaults.span));
         let head = Head {
             name: name.clone(),
             partitioned_by,
             partition_spans,
+            unread_columns,
+            is_broken,
             set: self.sets(&layers),
             wheres: self.wheres(&layers),
             exclude: self.excludes(&layers),
             ignore_case: layers.one("ignore_case", Node::flag).unwrap_or(false),
             pick,
+            unread_picks,
         };
         let rules = self.rules(&head, &own);
-        let tests = own.sections("test").iter().filter_map(|node| self.test(node, &head)).collect();
+        let test_nodes = own.sections("test");
+        let tests = test_nodes.iter().filter_map(|node| self.test(node, &head)).collect();
         let partitions = match layers.word("partitions") {
             Some("projection") => Partitions::Projection,
             _ => Partitions::Registered,
@@ -276,12 +339,12 @@ impl<'c> Reader<'c> {
             tests,
         };
         check::table(&self.context, &table, &head, &own, &rules, &mut self.found);
-        Draft { table, name, location: location_text, rules }
+        Draft { table, name, location: location_text, rules, node: own, tests: test_nodes.len() }
     }
 
     fn rules<'a>(&mut self, head: &Head<'a>, own: &Node<'a>) -> Vec<RuleDraft<'a>> {
         let nodes = own.sections("rule");
-        if nodes.is_empty() && !own.has("rule") && !self.context.is_broken {
+        if nodes.is_empty() && own.is_empty("rule") && !self.context.is_broken() {
             let name = head.name.value;
             let error = self.error(own.span.clone(), format!("table `{name}` has no rule")).label("nothing feeds it");
             self.found.push(error.help(format!("write\n[[table.{name}.rule]]\nmatch = 's3://bucket/folder/*.csv'")));
@@ -291,19 +354,28 @@ impl<'c> Reader<'c> {
             .enumerate()
             .map(|(index, node)| rule::read(&self.context, head, node, index as u32 + 1, &mut self.found))
             .collect();
-        if rules.iter().all(|rule| rule.rule.is_some()) {
-            for entry in head.wheres.iter().filter(|entry| rule::attribute(entry.name.value).is_none()) {
-                let names = || rules.iter().flat_map(|rule| &rule.bound);
-                let is_bound = names().any(|bound| bound.name == entry.name.value);
-                if !is_bound && !entry.tests.is_empty() && !rules.is_empty() {
-                    let bound: Vec<_> = names().cloned().collect();
-                    let error = rule::unknown_condition(entry, &bound);
-                    self.found
-                        .push(error.note(format!("none of the rules of table `{}` captures it", head.name.value)));
-                }
-            }
+        for entry in head.wheres.iter().filter(|entry| rule::attribute(entry.name.value).is_none()) {
+            self.condition_of_table(entry, head, &rules);
         }
         rules
+    }
+
+    /// A `where` of the table tests what at least one of its rules binds; the others then take nothing.
+    fn condition_of_table(&mut self, entry: &WhereEntry<'_>, head: &Head<'_>, rules: &[RuleDraft<'_>]) {
+        let binds = |rule: &RuleDraft<'_>| rule.bound.iter().any(|bound| bound.name == entry.name.value);
+        let is_read = rules.iter().all(|rule| rule.rule.is_some());
+        if entry.tests.is_empty() || rules.is_empty() {
+            return;
+        }
+        if rules.iter().any(binds) {
+            let without = rules.iter().filter(|rule| rule.rule.is_some() && !binds(rule));
+            let texts = without.filter_map(|rule| rule.text.as_ref());
+            self.found.extend(texts.map(|text| rule::takes_nothing(entry, head.name.value, text)));
+        } else if is_read {
+            let bound: Vec<_> = rules.iter().flat_map(|rule| &rule.bound).cloned().collect();
+            let error = rule::unknown_condition(entry, &bound);
+            self.found.push(error.note(format!("none of the rules of table `{}` captures it", head.name.value)));
+        }
     }
 
     /// `set` and `where` of `[defaults]` that no table can use.
@@ -346,10 +418,18 @@ impl<'c> Reader<'c> {
         defaults.into_iter().flatten().chain(rule::exclude(layers.own, false, &mut self.found)).collect()
     }
 
-    fn picks<'a>(&mut self, layers: &Layers<'_, 'a>) -> Vec<(Pick, Vec<Text<'a>>)> {
+    /// The steps of `pick`, and the texts of those that could not be read.
+    fn picks<'a>(&mut self, layers: &Layers<'_, 'a>) -> (Vec<(Pick, Vec<Text<'a>>)>, Vec<&'a str>) {
         let node = if layers.own.has("pick") { Some(layers.own) } else { layers.defaults };
         let nodes = node.map(|node| node.sections("pick")).unwrap_or_default();
-        nodes.iter().filter_map(|node| self.pick(node)).collect()
+        let (mut picks, mut unread) = (Vec::new(), Vec::new());
+        for node in &nodes {
+            match self.pick(node) {
+                Some(pick) => picks.push(pick),
+                None => unread.extend(["one", "per"].iter().filter_map(|key| Some(node.text(key)?.value))),
+            }
+        }
+        (picks, unread)
     }
 
     /// One step of `pick`, with the texts of its expressions in the order `one`, `per`.
@@ -486,13 +566,11 @@ impl<'c> Reader<'c> {
     }
 
     fn test(&mut self, node: &Node<'_>, head: &Head<'_>) -> Option<Test> {
-        for key in ["uri", "gives"] {
-            if !node.has(key) && !self.context.is_broken {
-                let error = self.error(node.span.clone(), format!("a test without `{key}`"));
-                let example =
-                    "[[table.NAME.test]]\nuri   = 's3://bucket/folder/file.csv'\ngives = { region = \"emea\" }";
-                self.found.push(error.help(format!("write\n{}", example.replace("NAME", head.name.value))));
-            }
+        let missing: Vec<&str> = ["uri", "gives"].into_iter().filter(|key| !node.has(key)).collect();
+        if !missing.is_empty() && !self.context.is_broken_under(&node.span) {
+            let error = self.error(node.span.clone(), format!("a test without `{}`", missing.join("` and `")));
+            let example = "[[table.NAME.test]]\nuri   = 's3://bucket/folder/file.csv'\ngives = { region = \"emea\" }";
+            self.found.push(error.help(format!("write\n{}", example.replace("NAME", head.name.value))));
         }
         let uri = node.text("uri").and_then(|text| self.uri(&text));
         let gives = node
@@ -515,6 +593,9 @@ impl<'c> Reader<'c> {
 
     fn given(&mut self, name: &Name<'_>, value: &Scalar<'_>, head: &Head<'_>) -> Option<(String, Option<String>)> {
         let columns = || head.partitioned_by.iter().map(|column| column.name.as_str());
+        if head.may_have(name.value) {
+            return None;
+        }
         if !columns().any(|column| column == name.value) {
             let error = self.error(name.span.clone(), format!("`{}` is no partition column", name.value));
             let error = error.label(did_you_mean(name.value, columns()));

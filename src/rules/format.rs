@@ -158,7 +158,7 @@ fn refuse_foreign_options(kind: FormatKind, options: &FormatOptions) -> Result<(
             return Err(match (option, kind) {
                 ("quote", Csv | Tsv) => error.help(r#"quoted fields are read by format = { type = "opencsv" }"#),
                 ("delimiter", Tsv) => error.help(r#"format = { type = "csv", delimiter = "…" }"#),
-                _ => error,
+                _ => error.help("leave it out"),
             });
         }
     }

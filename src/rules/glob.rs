@@ -10,6 +10,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::diagnostic::Diagnostic;
 use super::shape::Text;
 use super::table::{Exclude, ExcludeOver};
+use crate::uri::Scheme;
 
 /// A compiled glob over a base name, a key or a URI.
 #[derive(Clone, Debug)]
@@ -39,6 +40,7 @@ pub fn read(text: &Text<'_>, from_defaults: bool, found: &mut Vec<Diagnostic>) -
         );
         return None;
     }
+    found.extend(odd_place(text));
     match parse(text.value) {
         Ok(glob) => {
             let over = match text.value {
@@ -57,6 +59,25 @@ pub fn read(text: &Text<'_>, from_defaults: bool, found: &mut Vec<Diagnostic>) -
             None
         }
     }
+}
+
+/// A glob that no object can be in the place of.
+fn odd_place(text: &Text<'_>) -> Option<Diagnostic> {
+    if let Some((scheme, rest)) = text.value.split_once("://") {
+        let is_plain = scheme.bytes().all(|c| c.is_ascii_alphanumeric());
+        if !is_plain || Scheme::parse(scheme).is_some() {
+            return None;
+        }
+        let error = Diagnostic::error(text.at(0..scheme.len()), format!("the scheme `{scheme}` is not known"));
+        return Some(match scheme.to_ascii_lowercase().as_str() {
+            "s3" | "s3a" | "s3n" => error.help(format!("write \"s3://{rest}\"")),
+            _ => error.help("the schemes are s3, lakefs and file"),
+        });
+    }
+    let key = text.value.strip_prefix('/').filter(|key| !key.starts_with('/'))?;
+    let warning =
+        Diagnostic::warning(text.at(0..1), "keys begin without a slash").label("this excludes hardly anything");
+    Some(warning.help(format!("write \"{key}\"")))
 }
 
 struct Mistake {

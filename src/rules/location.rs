@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::diagnostic::Diagnostic;
-use super::shape::{Text, did_you_mean};
+use super::shape::{Text, did_you_mean, nearest};
 use super::table::{Column, Layout, LayoutPart};
 use crate::uri::{Bucket, Scheme, Uri};
 
@@ -85,7 +85,10 @@ fn remote(text: &Text<'_>, scheme: &str, rest: &str, found: &mut Vec<Diagnostic>
         None => {
             let error = Diagnostic::error(name, format!("the scheme `{scheme}` is not known"));
             found.push(match scheme {
-                "s3a" | "s3n" => error.label("write `s3`").help(format!("write\nlocation = \"s3://{rest}\"")),
+                "s3a" | "s3n" => {
+                    let rest = text.value.split_once("://").map_or(rest, |(_, rest)| rest);
+                    error.label("write `s3`").help(format!("write\nlocation = \"s3://{rest}\""))
+                }
                 _ => error.label("a location is in s3, gs, az or a local folder"),
             });
             None
@@ -177,14 +180,15 @@ pub fn read_layout(text: &Text<'_>, columns: &[Column], found: &mut Vec<Diagnost
         }
         let hole = hole(text, rest.clone());
         match column_index(text, hole.clone(), columns) {
-            Ok(index) => parts.push((LayoutPart::Column(index), hole.clone())),
+            Ok((index, error)) => {
+                parts.push((LayoutPart::Column(index), hole.clone()));
+                found.extend(error);
+            }
             Err(error) => found.push(error),
         }
         rest.start = hole.end;
     }
-    if found.len() == before {
-        layout_mistakes(text, &parts, columns, found);
-    }
+    layout_mistakes(text, &parts, columns, found);
     if found.len() > before {
         return None;
     }
@@ -201,16 +205,30 @@ fn hole(text: &Text<'_>, rest: Range<usize>) -> Range<usize> {
     rest.start..rest.start + end
 }
 
-fn column_index(text: &Text<'_>, hole: Range<usize>, columns: &[Column]) -> Result<usize, Diagnostic> {
+/// The column of a hole; a misspelt one is found too, with what there is to say of it.
+fn column_index(
+    text: &Text<'_>,
+    hole: Range<usize>,
+    columns: &[Column],
+) -> Result<(usize, Option<Diagnostic>), Diagnostic> {
     let written = &text.value[hole.clone()];
-    let name = written.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
-    if let Some(index) = name.and_then(|name| columns.iter().position(|column| column.name == name)) {
-        return Ok(index);
+    let name = written.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or_default();
+    let index = |name: &str| columns.iter().position(|column| column.name == name);
+    if let Some(index) = index(name) {
+        return Ok((index, None));
     }
-    let label = did_you_mean(name.unwrap_or_default(), columns.iter().map(|column| column.name.as_str()));
-    let error =
-        Diagnostic::error(text.at(hole), format!("`{written}` in a layout is no partition column")).label(label);
-    Err(error.help(format!("write\nlayout = '{}'", suggestion(columns))))
+    let names = || columns.iter().map(|column| column.name.as_str());
+    let error = Diagnostic::error(text.at(hole), format!("`{written}` in a layout is no partition column"))
+        .label(did_you_mean(name, names()))
+        .help(layout_help(columns));
+    match nearest(name, names()).and_then(index) {
+        Some(index) => Ok((index, Some(error))),
+        None => Err(error),
+    }
+}
+
+fn layout_help(columns: &[Column]) -> String {
+    if columns.is_empty() { "leave it out".to_owned() } else { format!("write\nlayout = '{}'", suggestion(columns)) }
 }
 
 fn suggestion(columns: &[Column]) -> String {
@@ -223,7 +241,7 @@ fn layout_mistakes(
     columns: &[Column],
     found: &mut Vec<Diagnostic>,
 ) {
-    let help = format!("write\nlayout = '{}'", suggestion(columns));
+    let help = layout_help(columns);
     for (index, column) in columns.iter().enumerate() {
         let places: Vec<_> = parts.iter().filter(|(part, _)| *part == LayoutPart::Column(index)).collect();
         if places.is_empty() {

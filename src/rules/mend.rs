@@ -1,21 +1,31 @@
-//! TOML that does not parse: every syntax error in words of ours, and lists that are never closed closed for reading on.
+//! TOML that does not parse: every syntax error in words of ours, and texts and lists that are never closed closed for
+//! reading on.
 //!
 //! Pure. Without this, one missing `]` would make an error of every line below it, and hide what is wrong there.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Lines};
+use super::toml_words::{follows, in_words};
 
-/// A text that differs from the user's only by closing brackets put in.
+/// A text that differs from the user's only by closing quotes and brackets put in.
 pub struct Mended {
     pub text: String,
     /// Where in `text` something was put in, in the order of doing, and how much.
     inserted: Vec<(usize, usize)>,
-    /// In the user's own text.
+    /// In the user's own text; first those that were mended.
     pub errors: Vec<Diagnostic>,
+}
+
+impl Mended {
+    /// Where errors that are not mended stand: what lies there has not been read.
+    pub fn unread(&self) -> impl Iterator<Item = usize> + '_ {
+        self.errors[self.inserted.len()..].iter().map(|error| error.span.start)
+    }
 }
 
 impl Mended {
@@ -28,19 +38,26 @@ impl Mended {
     }
 }
 
-/// Lists that one file may leave open.
+/// Texts and lists that one file may leave open.
 const MOST_MENDED: usize = 20;
+/// Errors of the parser that are told; who has more has no rule file.
+const MOST_ERRORS: usize = 100;
 
 /// Closes what is open, and says what is wrong besides.
 pub fn mend(text: &str) -> Mended {
     let mut mended = Mended { text: text.to_owned(), inserted: Vec::new(), errors: Vec::new() };
     loop {
         let (_, errors) = DeTable::parse_recoverable(&mended.text);
-        let is_open = errors.iter().any(|error| error.message().starts_with("unclosed "));
-        match open_bracket(&mended.text).filter(|_| is_open && mended.inserted.len() < MOST_MENDED) {
+        let has = |begin: &str| errors.iter().any(|error| error.message().starts_with(begin));
+        let is_text_open = has("invalid literal string") || has("invalid basic string");
+        let is_list_open = has("unclosed ");
+        let open = Some(mended.inserted.len()).filter(|inserted| *inserted < MOST_MENDED).and_then(|_| {
+            let text = open_text(&mended.text).filter(|_| is_text_open);
+            text.or_else(|| open_bracket(&mended.text).filter(|_| is_list_open))
+        });
+        match open {
             Some(open) => {
-                let span = mended.original(open.at..open.at + 1);
-                mended.errors.push(never_closed(text, span, &open));
+                mended.errors.push(never_closed(&mended, text, &open));
                 mended.text.insert_str(open.close_at, &open.closers);
                 mended.inserted.push((open.close_at, open.closers.len()));
             }
@@ -63,7 +80,19 @@ pub fn parse(text: &str) -> Spanned<DeTable<'_>> {
     DeTable::parse_recoverable(text).0
 }
 
-fn never_closed(text: &str, span: Range<usize>, open: &Open) -> Diagnostic {
+fn never_closed(mended: &Mended, text: &str, open: &Open) -> Diagnostic {
+    if open.closers.starts_with(['\'', '"']) {
+        let mut line_end = mended.text[open.at..].find('\n').map_or(mended.text.len(), |end| open.at + end);
+        line_end -= usize::from(mended.text[..line_end].ends_with('\r'));
+        let line_start = mended.text[..open.at].rfind('\n').map_or(0, |end| end + 1);
+        let quote = &open.closers;
+        let span = mended.original(open.at..open.close_at);
+        let line =
+            format!("{}{quote}{}", &mended.text[line_start..open.close_at], &mended.text[open.close_at..line_end]);
+        return Diagnostic::error(span, format!("bad TOML: this `{quote}…{quote}` is never closed"))
+            .help(format!("write\n{}", line.trim()));
+    }
+    let span = mended.original(open.at..open.at + 1);
     let bracket = text.get(span.clone()).unwrap_or("[");
     Diagnostic::error(span, format!("bad TOML: this `{bracket}` is never closed"))
         .label(format!("write `{}` where the value ends", open.closers))
@@ -73,42 +102,66 @@ fn never_closed(text: &str, span: Range<usize>, open: &Open) -> Diagnostic {
 fn first_of_each_line(text: &str, errors: &[toml::de::Error]) -> Vec<Diagnostic> {
     let lines = Lines::new(text);
     let mut found: Vec<Diagnostic> = Vec::new();
-    for error in errors.iter().map(|error| in_words(text, error)) {
-        let line = lines.line(error.span.start);
-        if found.iter().all(|other| lines.line(other.span.start) != line) {
-            found.push(error);
+    let mut told = HashSet::new();
+    for error in errors.iter().take(MOST_ERRORS) {
+        let shown = in_words(&lines, error);
+        let is_first = error.span().is_none_or(|span| told.insert(lines.line(span.start)));
+        if is_first && !follows(&lines, error, &found) {
+            found.push(shown);
         }
     }
     found
 }
 
-fn in_words(text: &str, error: &toml::de::Error) -> Diagnostic {
-    let span = error.span().unwrap_or(0..0);
-    let there = text.get(span.clone()).unwrap_or_default().to_owned();
-    let message = error.message();
-    let shown = Diagnostic::error(span, format!("bad TOML: {message}"));
-    match message {
-        "duplicate key" => Diagnostic { message: format!("`{there}` stands here a second time"), ..shown }
-            .help("keep one; a second rule or test has double brackets\n[[table.NAME.rule]]"),
-        _ if message.starts_with("invalid literal string") => {
-            shown.help("close the text with a `'`; a text that holds one itself is written\n'''…'''")
-        }
-        _ if message.starts_with("invalid basic string") => shown.help("close the text with a `\"`"),
-        _ if message.starts_with("string values must be quoted") || message.starts_with("invalid boolean") => {
-            shown.help(format!("text stands in quotes\n'{}'", there.trim_matches(['\'', '"'])))
-        }
-        _ if message.contains("escape") => shown.help("write it in '…', where TOML reads no `\\` escapes"),
-        _ => shown,
-    }
-}
-
-/// Brackets of a value that the next entry of the file finds still open.
+/// What is not closed: a text at the end of its line, or the brackets of a value where the next entry comes.
 struct Open {
-    /// The first of them.
+    /// The quote, or the first of the brackets.
     at: usize,
     closers: String,
     /// Behind the last thing that belongs to the value.
     close_at: usize,
+}
+
+/// The first text on one line that is not closed on it, outside of comments. Brackets at the line's end that belong to
+/// what is open around it are not its own.
+fn open_text(text: &str) -> Option<Open> {
+    let mut at = 0;
+    let mut depth = 0usize;
+    while let Some(found) = text[at..].find(['#', '\'', '"', '[', '{', ']', '}', '\n']).map(|found| at + found) {
+        let rest = &text[found..];
+        match rest.as_bytes()[0] {
+            b'#' => at = found + rest.find('\n').unwrap_or(rest.len()),
+            b'[' | b'{' => {
+                depth += 1;
+                at = found + 1;
+            }
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                at = found + 1;
+            }
+            b'\n' => {
+                // A header, or a value that is never closed: `open_bracket` sees to the latter.
+                depth = 0;
+                at = found + 1;
+            }
+            quote => {
+                let len = string_len(rest);
+                let quote = char::from(quote);
+                let string = &rest[..len];
+                let is_closed =
+                    len > 1 && string.ends_with(quote) || string.starts_with("\'\'\'") || string.starts_with("\"\"\"");
+                if !is_closed {
+                    let mut end = string.trim_end().len();
+                    if depth > 0 {
+                        end = string.trim_end_matches([' ', '\t', '\r', ']', '}', ',']).len();
+                    }
+                    return Some(Open { at: found, closers: quote.to_string(), close_at: found + end.max(1) });
+                }
+                at = found + len;
+            }
+        }
+    }
+    None
 }
 
 /// The first value whose brackets are still open where a new entry, or the end, comes.

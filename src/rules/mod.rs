@@ -17,8 +17,10 @@ mod rule;
 mod sample;
 pub mod set;
 mod shape;
+pub mod sound;
 pub mod table;
 pub mod template;
+mod toml_words;
 
 pub use check::listed;
 pub use diagnostic::{Diagnostic, Severity};

@@ -25,8 +25,34 @@ pub struct Context<'c> {
     /// Absolute, without a slash at its end.
     pub base_dir: &'c str,
     pub lookups: Vec<Lookup>,
-    /// Whether TOML itself was unhappy: then what seems to be missing may just not have been understood.
-    pub is_broken: bool,
+    /// Lines that TOML could not read, sorted: what seems to be missing near them may just not have been understood.
+    pub broken_lines: &'c [u32],
+    /// Lines that begin with `[`, sorted.
+    pub headers: &'c [u32],
+}
+
+impl Context<'_> {
+    pub fn is_broken(&self) -> bool {
+        !self.broken_lines.is_empty()
+    }
+
+    /// Whether a line is broken between the header that stands at `span` and the one after it.
+    pub fn is_broken_under(&self, span: &Range<usize>) -> bool {
+        let lines = self.lines_under(span);
+        let broken = &self.broken_lines[self.broken_lines.partition_point(|line| *line < lines.start)..];
+        broken.first().is_some_and(|line| *line < lines.end)
+    }
+
+    /// The lines of what begins at `span`, up to the next header.
+    pub fn lines_under(&self, span: &Range<usize>) -> Range<u32> {
+        self.lines_under_line(self.lines.line(span.start))
+    }
+
+    /// The lines from this one up to the next header.
+    pub fn lines_under_line(&self, line: u32) -> Range<u32> {
+        let next = self.headers.partition_point(|header| *header <= line);
+        line..self.headers.get(next).copied().unwrap_or(u32::MAX)
+    }
 }
 
 /// Where a `set` or `where` stands.
@@ -52,8 +78,16 @@ pub struct SetEntry<'a> {
 #[derive(Clone, Debug)]
 pub struct WhereEntry<'a> {
     pub name: Name<'a>,
-    pub tests: Vec<(Operator, String)>,
+    pub tests: Vec<WhereTest>,
     pub level: Level,
+}
+
+/// One test of `where`, and where it stands.
+#[derive(Clone, Debug)]
+pub struct WhereTest {
+    pub operator: Operator,
+    pub value: String,
+    pub span: Range<usize>,
 }
 
 /// What a table hands to its rules.
@@ -62,11 +96,24 @@ pub struct Head<'a> {
     pub partitioned_by: Vec<Column>,
     /// Where the partition columns stand, one each.
     pub partition_spans: Vec<Range<usize>>,
+    /// Texts of `partitioned_by` that could not be read.
+    pub unread_columns: Vec<&'a str>,
+    /// Whether a line of the table's own keys could not be read.
+    pub is_broken: bool,
     pub set: Vec<SetEntry<'a>>,
     pub wheres: Vec<WhereEntry<'a>>,
     pub exclude: Vec<Exclude>,
     pub ignore_case: bool,
     pub pick: Vec<(table::Pick, Vec<Text<'a>>)>,
+    /// Texts in `pick` that could not be read.
+    pub unread_picks: Vec<&'a str>,
+}
+
+impl Head<'_> {
+    /// Whether a name may be that of a column that could not be read.
+    pub fn may_have(&self, name: &str) -> bool {
+        self.is_broken || self.unread_columns.iter().any(|text| text.to_ascii_lowercase().contains(name))
+    }
 }
 
 /// A name that a rule binds.
@@ -108,10 +155,12 @@ pub fn read<'a>(
     differing_in_case(head, &mut bound, found);
     let values =
         if is_read { values(head, &own_set, &mut bound, &node, text.as_ref(), context, found) } else { Vec::new() };
-    let conditions = if is_read { conditions(head, &own_wheres, &mut bound, text.as_ref(), found) } else { Vec::new() };
+    let conditions = if is_read { conditions(head, &own_wheres, &mut bound, found) } else { Vec::new() };
     if is_read {
-        picks(head, &mut bound, number, context, &node, found);
-        unused(head, &bound, found);
+        picks(head, &mut bound, context, &node, found);
+        if !context.is_broken_under(&node.span) {
+            unused(head, &bound, found);
+        }
     }
     let line_kind = line_kind(&node, matcher.as_ref(), found);
     let line_of = text.as_ref().map_or(node.span.start, |text| text.span.start);
@@ -161,7 +210,7 @@ fn matcher<'a>(context: &Context<'_>, node: &Node<'a>, ignore_case: bool, found:
         }
         (None, None) => {
             let wrongly_typed = node.has("match") || node.has("regex");
-            if !wrongly_typed && !context.is_broken {
+            if !wrongly_typed && !context.is_broken_under(&node.span) {
                 found.push(
                     Diagnostic::error(node.span.clone(), "a rule without `match`")
                         .label("matches nothing")
@@ -202,7 +251,7 @@ fn template_names(template: &Template, text: &Text<'_>) -> Vec<Bound> {
 fn under(context: &Context<'_>, node: &Node<'_>, regex: &Text<'_>, found: &mut Vec<Diagnostic>) -> Option<Uri> {
     let help = "write beside it\nunder = 's3://bucket/folder/'";
     let Some(text) = node.text("under") else {
-        if !node.has("under") && !context.is_broken {
+        if !node.has("under") && !context.is_broken_under(&node.span) {
             found.push(
                 Diagnostic::error(regex.span.clone(), "`regex` needs `under`").label("under which prefix?").help(help),
             );
@@ -375,7 +424,7 @@ pub fn where_entries<'a>(node: &Node<'a>, level: Level, found: &mut Vec<Diagnost
 }
 
 /// One test: an operator and a text.
-fn condition_test(text: &Text<'_>, name: &str, found: &mut Vec<Diagnostic>) -> Option<(Operator, String)> {
+fn condition_test(text: &Text<'_>, name: &str, found: &mut Vec<Diagnostic>) -> Option<WhereTest> {
     const OPERATORS: &[(&str, Operator)] = &[
         ("!=", Operator::NotEqual),
         ("<=", Operator::LessOrEqual),
@@ -399,7 +448,7 @@ fn condition_test(text: &Text<'_>, name: &str, found: &mut Vec<Diagnostic>) -> O
         Some((written, operator)) => (*operator, text.value[written.len()..].trim_start()),
         None => (Operator::Equal, text.value),
     };
-    Some((operator, value.to_owned()))
+    Some(WhereTest { operator, value: value.to_owned(), span: text.span.clone() })
 }
 
 /// The tests that hold for one rule: the table's and its own.
@@ -407,7 +456,6 @@ fn conditions(
     head: &Head<'_>,
     own: &[WhereEntry<'_>],
     bound: &mut [Bound],
-    text: Option<&Text<'_>>,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Condition> {
     let mut conditions = Vec::new();
@@ -422,27 +470,40 @@ fn conditions(
                 Some(on) => on,
                 None if entry.level == Level::Rule => {
                     found.push(unknown_condition(entry, bound));
+                    use_nearest(name, bound);
                     continue;
                 }
                 // Another rule of the table binds it, or `file.rs` says that none does. Here it is NULL, which passes
                 // no test.
                 None => {
-                    if let (Some(text), false) = (text, entry.tests.is_empty()) {
-                        found.push(takes_nothing(entry, head, text));
-                    }
+                    use_nearest(name, bound);
                     ConditionOn::Capture(name.to_owned())
                 }
             },
         };
-        found.extend(entry.tests.iter().filter_map(|test| odd_test(entry, &on, test)));
+        found.extend(entry.tests.iter().filter_map(|test| odd_test(&on, test)));
         let tests = entry.tests.iter();
-        conditions.extend(tests.map(|(operator, value)| Condition {
+        conditions.extend(tests.map(|test| Condition {
             on: on.clone(),
-            operator: *operator,
-            value: value.clone(),
+            operator: test.operator,
+            value: test.value.clone(),
         }));
     }
     conditions
+}
+
+/// Marks the capture that a misspelt name was meant to be, so that it is not blamed a second time.
+fn use_nearest(name: &str, bound: &mut [Bound]) {
+    let near = nearest(name, bound.iter().map(|bound| bound.name.as_str())).map(str::to_owned);
+    bound.iter_mut().filter(|bound| near.as_deref() == Some(&bound.name)).for_each(|bound| bound.is_used = true);
+}
+
+/// Marks the captures whose names stand in a text that could not be read.
+fn use_mentioned(text: &str, bound: &mut [Bound]) {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for bound in bound {
+        bound.is_used |= text.split(|c| !is_name(c)).any(|word| word == bound.name);
+    }
 }
 
 /// What every object has.
@@ -459,18 +520,21 @@ pub fn attribute(name: &str) -> Option<ConditionOn> {
 
 const ATTRIBUTES: [&str; 5] = ["size", "modified", "storage_class", "bucket", "name"];
 
-fn takes_nothing(entry: &WhereEntry<'_>, head: &Head<'_>, text: &Text<'_>) -> Diagnostic {
+/// What is said of a rule that does not bind what the table's `where` tests, where others do.
+pub fn takes_nothing(entry: &WhereEntry<'_>, table: &str, text: &Text<'_>) -> Diagnostic {
     let name = entry.name.value;
     Diagnostic::warning(text.span.clone(), "this rule takes nothing")
         .label(format!("captures no `{name}`"))
-        .note(format!("`where` of table `{}` tests `{name}`, which is NULL here and passes no test", head.name.value))
+        .note(format!("`where` of table `{table}` tests `{name}`, which is NULL here and passes no test"))
         .help(format!("capture it, or test it in the rules that do\nwhere = {{ {name} = \"…\" }}"))
 }
 
 /// What is said of a name in `where` that nothing has.
 pub fn unknown_condition(entry: &WhereEntry<'_>, bound: &[Bound]) -> Diagnostic {
     let name = entry.name.value;
-    let captured: Vec<&str> = bound.iter().map(|bound| bound.name.as_str()).collect();
+    let mut captured: Vec<&str> = bound.iter().map(|bound| bound.name.as_str()).collect();
+    captured.sort_unstable();
+    captured.dedup();
     let error = Diagnostic::error(entry.name.span.clone(), format!("`where` tests `{name}`, which nothing has"));
     let near = did_you_mean(name, captured.iter().copied().chain(ATTRIBUTES));
     let error = error.label(near);
@@ -483,8 +547,9 @@ pub fn unknown_condition(entry: &WhereEntry<'_>, bound: &[Bound]) -> Diagnostic 
 }
 
 /// A test that cannot mean what it says.
-fn odd_test(entry: &WhereEntry<'_>, on: &ConditionOn, (operator, value): &(Operator, String)) -> Option<Diagnostic> {
-    let span = entry.name.span.clone();
+fn odd_test(on: &ConditionOn, test: &WhereTest) -> Option<Diagnostic> {
+    let WhereTest { operator, value, span } = test;
+    let span = span.clone();
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
     match on {
         ConditionOn::Size if !is_digits(value) => Some(
@@ -519,7 +584,10 @@ fn done(
     is_rule_read: bool,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Template> {
-    let done = template(context, text, found)?;
+    let Some(done) = template(context, text, found) else {
+        use_mentioned(text.value, bound);
+        return None;
+    };
     if !is_rule_read {
         return Some(done);
     }
@@ -543,6 +611,7 @@ fn done(
                         .label(near)
                         .help(format!("capture it in `match`: `{{{}}}`, or write `{{_}}` here", capture.name)),
                 );
+                use_nearest(capture.name, bound);
             }
         }
     }
@@ -566,10 +635,14 @@ fn values(
     for (column, declared) in head.partitioned_by.iter().zip(&head.partition_spans) {
         let set = own_set.iter().chain(&head.set).find(|entry| entry.name.value == column.name);
         if let Some(entry) = set {
-            if let (Some(expression), Some(value)) = (&entry.expression, &entry.value) {
-                check_holes(context, expression, value, entry.level, bound, node, found);
-                found.extend(odd_constant(column, expression, value));
-                values.push(ValueSource::Expression(expression.clone()));
+            match (&entry.expression, &entry.value) {
+                (Some(expression), Some(value)) => {
+                    check_holes(context, expression, value, entry.level, bound, node, found);
+                    found.extend(odd_constant(column, expression, value));
+                    values.push(ValueSource::Expression(expression.clone()));
+                }
+                (None, Some(value)) => use_mentioned(&value.to_text(), bound),
+                (_, None) => {}
             }
             continue;
         }
@@ -579,6 +652,7 @@ fn values(
                 found.extend(date_that_never_fits(column, bound));
                 values.push(ValueSource::Capture(column.name.clone()));
             }
+            None if head.is_broken || context.is_broken_under(&node.span) => {}
             None => found.extend(nothing_gives(head, column, declared, bound, text, context)),
         }
     }
@@ -589,7 +663,7 @@ fn values(
 pub fn set_for_no_column(entry: &SetEntry<'_>, head: &Head<'_>) -> Option<Diagnostic> {
     let name = entry.name.value;
     let columns = || head.partitioned_by.iter().map(|column| column.name.as_str());
-    if columns().any(|column| column == name) {
+    if columns().any(|column| column == name) || head.may_have(name) {
         return None;
     }
     let error = Diagnostic::error(entry.name.span.clone(), format!("`set` for `{name}`, which is no partition column"));
@@ -686,6 +760,7 @@ fn check_holes(
                 let has_default = hole.filters.iter().any(|filter| matches!(filter, Filter::Default(_)));
                 if level == Level::Rule || !has_default {
                     found.push(unbound(context, hole, name, text, level, bound, node));
+                    use_nearest(name, bound);
                 }
             }
         }
@@ -739,14 +814,10 @@ fn unbound(
 }
 
 /// Checks the table's `pick` against what this rule binds, and marks what it uses.
-fn picks(
-    head: &Head<'_>,
-    bound: &mut [Bound],
-    number: u32,
-    context: &Context<'_>,
-    node: &Node<'_>,
-    found: &mut Vec<Diagnostic>,
-) {
+fn picks(head: &Head<'_>, bound: &mut [Bound], context: &Context<'_>, node: &Node<'_>, found: &mut Vec<Diagnostic>) {
+    for text in &head.unread_picks {
+        use_mentioned(text, bound);
+    }
     for (pick, texts) in &head.pick {
         let one = match &pick.one {
             PickOne::Greatest(expression) | PickOne::Newest(expression) => Some(expression),
@@ -758,10 +829,15 @@ fn picks(
                     Some(bound) => bound.is_used = true,
                     None => {
                         let line = context.lines.line(node.span.start);
-                        let message = format!("`pick` names `{name}`, which rule {number} (line {line}) does not bind");
                         let near = did_you_mean(name, bound.iter().map(|bound| bound.name.as_str()));
+                        let message = format!("`pick` names `{name}`, which not every rule binds");
                         let error = Diagnostic::error(text.at(hole.span.clone()), message).label(near);
-                        found.push(error.help(format!("capture it there: `{{{name}}}`")));
+                        found.push(
+                            error
+                                .note(format!("the rule on line {line} does not"))
+                                .help(format!("capture it in every rule: `{{{name}}}`")),
+                        );
+                        use_nearest(name, bound);
                     }
                 }
             }
@@ -786,7 +862,7 @@ fn differing_in_case(head: &Head<'_>, bound: &mut [Bound], found: &mut Vec<Diagn
 
 /// Captures that nothing uses.
 fn unused(head: &Head<'_>, bound: &[Bound], found: &mut Vec<Diagnostic>) {
-    for bound in bound.iter().filter(|bound| !bound.is_used) {
+    for bound in bound.iter().filter(|bound| !bound.is_used && !head.may_have(&bound.name)) {
         let error = Diagnostic::error(bound.span.clone(), format!("nothing uses capture `{}`", bound.name));
         let columns = || head.partitioned_by.iter().map(|column| column.name.as_str());
         let overridden = columns().any(|column| column == bound.name);

@@ -290,7 +290,14 @@ fn format_error(hole: &Hole, form: &DateForm, units: &[Units]) -> Option<Express
     };
     if units.is_empty() {
         let message = format!("`format` of `{name}`, which is no date here");
-        let help = format!("capture it as one: `{{{name}:date({})}}`", form.source);
+        let behind_another = hole.filters.first().is_some_and(|first| !matches!(first, Filter::Format(_)));
+        let help = match &hole.from {
+            _ if behind_another => {
+                format!("`format` takes a date, so it comes first: `{{{name}|format({})|…}}`", form.source)
+            }
+            HoleSource::Capture(_) => format!("capture it as one: `{{{name}:date({})}}`", form.source),
+            HoleSource::Attribute(_) => "of what an object says itself only `@modified` is a date".to_owned(),
+        };
         return Some(ExpressionError { span, message, help: Some(help) });
     }
     let missing = units.iter().find_map(|units| units.missing_for(form))?;

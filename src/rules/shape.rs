@@ -13,11 +13,38 @@ use super::keys::{self, Section, Shape};
 /// Holds a TOML table against its section, and all that is in it; every mistake is added to `found`.
 pub fn check(section: &'static Section, table: &DeTable<'_>, found: &mut Vec<Diagnostic>) {
     for (name, value) in in_order(table) {
-        match section.key(name.get_ref()) {
-            Some(key) => check_value(name.get_ref(), &key.shape, key.example, &name.span(), value, found),
-            None => found.push(unknown_key(section, name.get_ref(), name.span())),
+        let key = match section.key(name.get_ref()) {
+            Some(key) => Some(key),
+            None => {
+                let knows_enough = found.len() >= MOST_SUGGESTIONS;
+                found.push(unknown_key(section, name.get_ref(), name.span(), knows_enough));
+                meant(section, name.get_ref()).filter(|_| !knows_enough)
+            }
+        };
+        if let Some(key) = key {
+            check_value(key.name, &key.shape, key.example, &name.span(), value, found);
         }
     }
+}
+
+/// Mistakes after which nothing is guessed any more.
+const MOST_SUGGESTIONS: usize = 1000;
+
+/// The key of a section that a misspelt one was meant to be: it is read as that, so that nothing else is said of it.
+fn meant(section: &'static Section, name: &str) -> Option<&'static keys::Key> {
+    let is_elsewhere = everywhere().into_iter().any(|other| other.key(name).is_some());
+    if is_elsewhere {
+        return None;
+    }
+    section.key(nearest(name, available(section))?)
+}
+
+fn available(section: &'static Section) -> impl Iterator<Item = &'static str> {
+    section.keys.iter().filter(|key| !matches!(key.shape, Shape::Later(_))).map(|key| key.name)
+}
+
+fn everywhere() -> [&'static Section; 7] {
+    [&keys::RULE, &keys::TABLE, &keys::DEFAULTS, &keys::TEST, &keys::LISTING, &keys::FORMAT, &keys::PICK]
 }
 
 /// The entries of a TOML table in the order of the text.
@@ -30,16 +57,25 @@ pub fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(&'t Key<'i>, &'t Value<'
 pub type Key<'i> = Spanned<toml::de::DeString<'i>>;
 pub type Value<'i> = Spanned<DeValue<'i>>;
 
-/// The candidate that a misspelt word was most likely meant to be.
+/// The candidate that a misspelt word was most likely meant to be: one that is a few letters away, or begins the same.
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    // Nobody misspells a novel.
+    if word.len() > 100 {
+        return None;
+    }
     let lower = word.to_lowercase();
     let limit = (word.chars().count() / 3).max(1);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= limit && *candidate != word)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let distance = |candidate: &str| {
+        let candidate = candidate.to_lowercase();
+        let distance = strsim::damerau_levenshtein(&lower, &candidate);
+        let same = lower.bytes().zip(candidate.bytes()).take_while(|(a, b)| a == b).count();
+        let begins = same >= 4 && same * 3 >= lower.len() * 2;
+        if distance <= limit { Some((0, distance)) } else { begins.then_some((1, distance)) }
+    };
+    let near = candidates.into_iter().filter(|candidate| *candidate != word);
+    near.filter_map(|candidate| Some((distance(candidate)?, candidate)))
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, near)| near)
 }
 
 /// ``did you mean `x`?``, or nothing.
@@ -47,23 +83,23 @@ pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str
     nearest(word, candidates).map_or_else(String::new, |near| format!("did you mean `{near}`?"))
 }
 
-fn unknown_key(section: &'static Section, name: &str, span: Range<usize>) -> Diagnostic {
+fn unknown_key(section: &'static Section, name: &str, span: Range<usize>, knows_enough: bool) -> Diagnostic {
     let error = Diagnostic::error(span, format!("unknown key `{name}`"));
-    let names = || section.keys.iter().filter(|key| !matches!(key.shape, Shape::Later(_))).map(|key| key.name);
-    let everywhere =
-        [&keys::RULE, &keys::TABLE, &keys::DEFAULTS, &keys::TEST, &keys::LISTING, &keys::FORMAT, &keys::PICK];
-    if let Some(home) = everywhere.into_iter().find(|other| other.key(name).is_some()) {
+    if knows_enough {
+        return error;
+    }
+    if let Some(home) = everywhere().into_iter().find(|other| other.key(name).is_some()) {
         return error.label(format!("belongs in `{}`, not in `{}`", home.header, section.header));
     }
-    let label = did_you_mean(name, names());
+    let label = did_you_mean(name, available(section));
     if !label.is_empty() {
         return error.label(label);
     }
-    let elsewhere = everywhere.into_iter().find_map(|other| {
+    let elsewhere = everywhere().into_iter().find_map(|other| {
         let near = nearest(name, other.keys.iter().map(|key| key.name))?;
         Some(format!("did you mean `{near}` of `{}`?", other.header))
     });
-    let known: Vec<&str> = names().collect();
+    let known: Vec<&str> = available(section).collect();
     error.label(elsewhere.unwrap_or_default()).help(format!("{} takes {}", section.header, known.join(", ")))
 }
 
@@ -88,7 +124,11 @@ fn check_value(
         (Shape::Text { pattern, words, .. }, DeValue::String(text))
             if !pattern.is_empty() && !matches_whole(pattern, text) =>
         {
-            found.push(wrong(&not_a_word(text.split(':').next().unwrap_or(text), words)));
+            let (word, version) = text.split_once(':').map_or((&**text, None), |(word, version)| (word, Some(version)));
+            found.push(match version {
+                Some(_) if words.contains(&word) => wrong("only `trino` takes a version, in digits: `trino:476`"),
+                _ => wrong(&not_a_word(word, words)),
+            });
         }
         (Shape::Word(words), DeValue::String(text)) if !words.contains(&&**text) => {
             found.push(wrong(&not_a_word(text, words)));
@@ -146,8 +186,19 @@ fn wrong_type(
     let span = if value.span().is_empty() { key.clone() } else { value.span() };
     let error = Diagnostic::error(span, format!("`{name}` takes {}", shape.takes()));
     let error = error.label(label);
+    let raw = |text: String| format!("write\n{name} = {text}");
     match (shape, value.get_ref()) {
         (Shape::Sections(section), DeValue::Table(_)) => error.help(format!("write\n{}", section.header)),
+        (Shape::Text { .. }, DeValue::Array(_)) if name == "match" => {
+            error.help(format!("write a rule for each, or alternatives\n{name} = 's3://bucket/{{one,other}}/*.csv'"))
+        }
+        (Shape::List(_), DeValue::String(text)) => error.help(raw(format!("[{:?}]", &**text))),
+        (Shape::Scalar, DeValue::Float(number)) => error.help(raw(format!("\"{}\"", number.as_str()))),
+        (Shape::Scalar, DeValue::Boolean(flag)) => error.help(raw(format!("\"{flag}\""))),
+        (Shape::Scalar, DeValue::Datetime(date)) => error.help(raw(format!("\"{date}\""))),
+        (Shape::Flag, DeValue::String(text)) if matches!(&**text, "true" | "false") => {
+            error.help(raw(text.to_string()))
+        }
         _ if example.is_empty() => error,
         _ => error.help(format!("write it as in\n{name} = {example}")),
     }
@@ -196,6 +247,8 @@ pub struct Node<'a> {
     file: &'a str,
     table: &'a DeTable<'a>,
     section: &'static Section,
+    /// Misspelt keys, with what each was meant to be.
+    misspelt: Vec<(&'static str, &'a Key<'a>)>,
     /// The header, or the inline table.
     pub span: Range<usize>,
 }
@@ -219,16 +272,23 @@ pub struct Name<'a> {
 
 impl<'a> Node<'a> {
     pub fn new(file: &'a str, table: &'a DeTable<'a>, section: &'static Section, span: Range<usize>) -> Node<'a> {
-        Node { file, table, section, span }
+        let unknown = table.keys().filter(|name| section.key(name.get_ref()).is_none());
+        let meant = |name: &'a Key<'a>| Some((meant(section, name.get_ref())?.name, name));
+        Node { file, table, section, misspelt: unknown.take(MOST_SUGGESTIONS).filter_map(meant).collect(), span }
     }
 
     pub fn has(&self, key: &str) -> bool {
         self.entry(key).is_some()
     }
 
+    /// Whether the key is not there, or is a list of nothing.
+    pub fn is_empty(&self, key: &str) -> bool {
+        self.entry(key).is_none_or(|value| value.get_ref().as_array().is_some_and(|items| items.is_empty()))
+    }
+
     /// Where the key itself stands.
     pub fn key_span(&self, key: &str) -> Option<Range<usize>> {
-        self.table.get_key_value(key).map(|(name, _)| name.span())
+        self.key_value(key).map(|(name, _)| name.span())
     }
 
     pub fn value_span(&self, key: &str) -> Option<Range<usize>> {
@@ -333,7 +393,7 @@ impl<'a> Node<'a> {
     }
 
     fn as_section(&self, section: &'static Section, table: &'a DeTable<'a>, span: Range<usize>) -> Node<'a> {
-        Node { file: self.file, table, section, span }
+        Node::new(self.file, table, section, span)
     }
 
     fn section_of(&self, key: &str) -> Option<&'static Section> {
@@ -349,8 +409,15 @@ impl<'a> Node<'a> {
     }
 
     fn entry(&self, key: &str) -> Option<&'a Value<'a>> {
+        self.key_value(key).map(|(_, value)| value)
+    }
+
+    fn key_value(&self, key: &str) -> Option<(&'a Key<'a>, &'a Value<'a>)> {
         debug_assert!(self.section.key(key).is_some(), "`{key}` is not in the table of keys");
-        self.table.get(key)
+        self.table.get_key_value(key).or_else(|| {
+            let (_, name) = self.misspelt.iter().find(|(meant, _)| *meant == key)?;
+            self.table.get_key_value(&**name.get_ref())
+        })
     }
 }
 

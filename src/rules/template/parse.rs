@@ -30,6 +30,28 @@ pub(super) fn pieces(source: &str, base_dir: Option<&str>) -> (Scheme, Vec<Piece
     (scheme, pieces, parser.errors)
 }
 
+/// What a text without `://` was meant to be, if that is no local path; and whether it can be written so.
+fn meant_for_s3(source: &str) -> Option<(bool, String)> {
+    if source.is_empty() {
+        return Some((false, "write 's3://bucket/folder/*.csv'".to_owned()));
+    }
+    let rest = ["s3:/", "s3:", "s3a:/", "arn:aws:s3:::"].into_iter().find_map(|begin| source.strip_prefix(begin))?;
+    Some((true, format!("s3://{}", rest.trim_start_matches('/'))))
+}
+
+/// Bucket and key of a web address of S3.
+fn bucket_of_http(path: &str) -> Option<(&str, &str)> {
+    let (host, key) = path.split_once('/')?;
+    if !host.ends_with(".amazonaws.com") {
+        return None;
+    }
+    match host.split_once(".s3").filter(|(_, rest)| rest.starts_with(['.', '-'])) {
+        Some((bucket, _)) => Some((bucket, key)),
+        None if host.starts_with("s3") => key.split_once('/'),
+        None => None,
+    }
+}
+
 /// Whether the last character is behind a `\` that is not escaped itself.
 fn ends_escaped(source: &str) -> bool {
     source.bytes().rev().skip(1).take_while(|b| *b == b'\\').count() % 2 == 1
@@ -80,6 +102,12 @@ impl<'a> Parser<'a> {
         let name_len = self.source.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)).count();
         let (name, rest) = self.source.split_at(name_len);
         let Some(path) = rest.strip_prefix("://") else {
+            if let Some((whole, meant)) = meant_for_s3(self.source) {
+                let help = if whole { format!("write '{meant}'") } else { meant.to_owned() };
+                self.error(0..self.source.len(), "this is no URI", "`s3://bucket/key` expected", help);
+                // Nothing more is to be said of what an empty one lacks.
+                return (Scheme::S3, self.source.is_empty().then(|| "bucket/".to_owned()));
+            }
             return match base_dir {
                 Some(base) => (Scheme::File, Some(self.local(base))),
                 None => {
@@ -100,6 +128,10 @@ impl<'a> Parser<'a> {
                     "s3" | "s3a" | "s3n" => format!("write 's3://{path}'"),
                     "file" => format!("write 'file://{path}'"),
                     "lakefs" => format!("write 'lakefs://{path}'"),
+                    "http" | "https" => match bucket_of_http(path) {
+                        Some((bucket, key)) => format!("write 's3://{bucket}/{key}'"),
+                        None => "write 's3://bucket/key', and the host in a `[[listing]]` as its `endpoint`".to_owned(),
+                    },
                     _ => "the schemes are s3, lakefs and file".to_owned(),
                 };
                 self.error(0..name_len, format!("the scheme `{name}` is not known"), "", help);
@@ -129,8 +161,8 @@ impl<'a> Parser<'a> {
     fn control_characters(&mut self) {
         for (at, c) in self.source.char_indices().filter(|(_, c)| c.is_control()) {
             let message = format!("the control character `{}` in a template", Shown(&c.to_string()));
-            let help = "write the template in '…': in \"…\" TOML itself reads `\\` escapes";
-            self.error(at..at + c.len_utf8(), message, "it came from a \"…\" string", help);
+            let help = "take it out; in \"…\" TOML itself reads `\\` escapes, in '…' it does not";
+            self.error(at..at + c.len_utf8(), message, "", help);
         }
     }
 
@@ -288,7 +320,11 @@ impl<'a> Parser<'a> {
             // What follows is read once more, as if the brace were text, so that its own mistakes are named once.
             self.errors.truncate(errors_before);
             self.at = start + 1;
-            self.error(start..self.at, "a `{` that is never closed", "", "write `\\{` for the character itself");
+            let help = match &self.rest()[..name_len(self.rest())] {
+                "" => "write `\\{` for the character itself".to_owned(),
+                name => format!("write `{{{name}}}`, or `\\{{` for the character itself"),
+            };
+            self.error(start..self.at, "a `{` that is never closed", "", help);
             return capture("_", CaptureKind::IntOf(1));
         }
         if branches.len() == 1 {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::{CaptureKind, Piece, PieceKind, TemplateError};
-use crate::rules::date::{DatePart, Units};
+use crate::rules::date::{DatePart, Units, meant};
 use crate::uri::Scheme;
 
 /// Buckets that alternatives and `in(…)` may name together.
@@ -316,7 +316,14 @@ fn dates(pieces: &[Piece], errors: &mut Vec<TemplateError>) {
         };
         if let Some(gap) = units.into_iter().find_map(Units::gap) {
             let whose = name.as_ref().map_or_else(String::new, |name| format!(" of `{name}`"));
-            let help = "add the unit that is missing, or capture the parts under names of their own";
+            let meant = match kind {
+                CaptureKind::Date(form) => meant(&form.source),
+                _ => None,
+            };
+            let help = match meant {
+                Some(meant) => format!("write `{{{}:date({meant})}}`", name.as_deref().unwrap_or("_")),
+                None => "add the unit that is missing, or capture the parts under names of their own".to_owned(),
+            };
             errors.push(error(piece.span.clone(), format!("the pieces{whose} make no date: {gap}"), "", help));
         }
     });
