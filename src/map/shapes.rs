@@ -180,9 +180,7 @@ fn write_shape(component: &str, shape: &mut String) {
     let start = shape.len();
     let mut rest = component;
     while !rest.is_empty() {
-        let is_word = |c: char| c.is_alphanumeric();
-        let len = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let (word, behind) = rest.split_at(len);
+        let (word, behind) = rest.split_at(word_len(rest));
         write_word(word, start, shape);
         let mark = behind.chars().next().map_or(0, char::len_utf8);
         shape.push_str(&behind[..mark]);
@@ -190,19 +188,24 @@ fn write_shape(component: &str, shape: &mut String) {
     }
 }
 
+/// Bytes of the letters and digits that `text` begins with. Keys are ASCII nearly always, and there are millions of them.
+fn word_len(text: &str) -> usize {
+    let ascii = text.bytes().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(text.len());
+    if text.as_bytes().get(ascii).is_none_or(u8::is_ascii) {
+        return ascii;
+    }
+    text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len())
+}
+
 /// A word with a digit in it is a hole, but for letters in front of its digits; holes with a mark between are one.
 fn write_word(word: &str, start: usize, shape: &mut String) {
-    let Some(digit) = word.find(|c: char| c.is_ascii_digit()) else {
+    let Some(digit) = word.bytes().position(|byte| byte.is_ascii_digit()) else {
         shape.push_str(word);
         return;
     };
-    let counted = word[digit..].bytes().all(|byte| byte.is_ascii_digit());
-    if digit > 0 && counted {
+    if digit > 0 && word[digit..].bytes().all(|byte| byte.is_ascii_digit()) {
         shape.push_str(&word[..digit]);
-    } else if let Some(before) = shape[start..].strip_suffix(['-', '_', ':', '.'])
-        && before.ends_with("{}")
-        && !shape.ends_with('.')
-    {
+    } else if let [.., b'{', b'}', b'-' | b'_' | b':'] = &shape.as_bytes()[start..] {
         shape.pop();
         return;
     }

@@ -692,7 +692,8 @@ fn line_bits(line: &[u8], is_text: bool) -> u16 {
 
 /// The scheme, and what stands behind the bucket's slash.
 fn split(line: &[u8]) -> (&[u8], &[u8]) {
-    let Some(colon) = memchr::memmem::find(line, b"://") else { return (b"", line) };
+    let colon = memchr::memchr(b':', line).filter(|colon| line[*colon..].starts_with(b"://"));
+    let Some(colon) = colon else { return (b"", line) };
     let rest = &line[colon + 3..];
     let key = memchr::memchr(b'/', rest).map_or(&rest[rest.len()..], |slash| &rest[slash + 1..]);
     (&line[..colon], key)
