@@ -15,7 +15,8 @@ use crate::uri::Uri;
 
 #[derive(clap::Args)]
 pub struct MapArgs {
-    /// Object URIs, or paths of local files; without any, a listing is read from `--listing` or standard input
+    /// Object URIs, or paths of local files; `-` for a listing on standard input, which is also read where neither a
+    /// URI nor `--listing` is given
     #[arg(value_name = "URI")]
     uris: Vec<String>,
 }
@@ -28,7 +29,10 @@ pub async fn run(global: &Global, args: &MapArgs) -> Result<Exit> {
     let program = Program::new(&rules);
     let mut run = Run { rules: &rules, mapper: Mapper::new(&program), said: Said::default(), out: Output::bytes() };
     for uri in &args.uris {
-        run.uri(&rule_file::object_uri(uri)?)?;
+        match uri.as_str() {
+            "-" => run.listing(&Lines::open(Path::new("-"), None)?).await?,
+            uri => run.uri(&rule_file::object_uri(uri)?)?,
+        }
     }
     for listing in &global.listing {
         run.listing(&Lines::open(Path::new(&listing.source), listing.prefix.clone())?).await?;

@@ -95,7 +95,7 @@ pub(super) fn read_lines(mut source: impl BufRead, scope: &Scope, pages: &Pages)
     filler.flush()
 }
 
-/// Reads whole documents before it sends a page: only their end says whether keys are encoded and nothing is missing.
+/// Reads documents and sends their keys on as they come, but for those that only a document's end says how to read.
 pub(super) fn read_documents(mut source: impl BufRead, scope: &Scope, pages: &Pages) -> Result<(), Stop> {
     let start = source.fill_buf().map_err(|error| scope.io(error))?;
     if start.starts_with("\u{feff}".as_bytes()) {
@@ -109,18 +109,16 @@ pub(super) fn read_documents(mut source: impl BufRead, scope: &Scope, pages: &Pa
             Ok(false) => {}
             Err(error) => return Err(wrong(scope, error).into()),
         }
-        let document = Document::new(scope).deserialize(&mut stream).map_err(|error| wrong(scope, error))?;
-        document.check(scope)?;
-        let cut_short = document.cut_short;
-        let (bucket, encoded) = (document.bucket(scope)?, document.is_encoded());
-        for page in document.pages {
-            let page = if encoded { decoded(&page, &bucket, scope)? } else { page.in_bucket(bucket.clone()) };
-            for index in 0..page.len() {
-                scope.check(0, &bucket, page.key(index))?;
-            }
-            pages.send(page)?;
+        let mut keys = Keys::new(scope, pages);
+        let document = Document::new(&mut keys).deserialize(&mut stream);
+        let document = document.map(Document::said);
+        if let Some(stop) = keys.stop.take() {
+            return Err(stop);
         }
-        last = Some(cut_short);
+        let said = document.map_err(|error| wrong(scope, error))?;
+        said.check(scope)?;
+        keys.end(&said)?;
+        last = Some(said.cut_short);
     }
     if last == Some(true) {
         let error = scope.error(0, "the listing is cut short: it says that there are more keys");
@@ -148,10 +146,85 @@ fn wrong(scope: &Scope, error: serde_json::Error) -> Error {
     scope.error(line, what).source(error)
 }
 
-/// What a document says, its keys in pages as they stand.
-struct Document<'a> {
+/// The keys of a document on their way: sent on as soon as it is clear which bucket they are of and that decoding them
+/// would change nothing.
+struct Keys<'a> {
     scope: &'a Scope,
-    pages: Vec<Page>,
+    pages: &'a Pages,
+    bucket: Option<Bucket>,
+    /// What is not clear yet, in order; of a bucket without a name where it is not known.
+    held: Vec<Page>,
+    spelling: Spelling,
+    /// Why reading ended, where that is no error of JSON.
+    stop: Option<Stop>,
+}
+
+/// Whether keys could be url-encoded. The AWS CLI and boto3 ask for the encoding and decode it again, but leave
+/// `EncodingType` standing: then some key holds a character that the encoding never leaves, or none needs decoding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// Decoding would change none of them.
+    Either,
+    /// All may be encoded, and some would change.
+    PerhapsEncoded,
+    /// Some cannot be.
+    Plain,
+}
+
+impl<'a> Keys<'a> {
+    fn new(scope: &'a Scope, pages: &'a Pages) -> Keys<'a> {
+        let bucket = scope.prefix.as_ref().map(|prefix| prefix.bucket.clone());
+        Keys { scope, pages, bucket, held: Vec::new(), spelling: Spelling::Either, stop: None }
+    }
+
+    fn page(&mut self, page: Page) -> Result<(), Stop> {
+        for key in (0..page.len()).map(|index| page.key(index)) {
+            self.spelling = match self.spelling {
+                Spelling::Plain => break,
+                _ if !url::is_encoded(key) => Spelling::Plain,
+                Spelling::Either if key.contains(['%', '+']) => Spelling::PerhapsEncoded,
+                spelling => spelling,
+            };
+        }
+        self.held.push(page);
+        match self.bucket.clone() {
+            Some(bucket) if self.spelling != Spelling::PerhapsEncoded => self.send(&bucket, false),
+            _ => Ok(()),
+        }
+    }
+
+    fn send(&mut self, bucket: &Bucket, encoded: bool) -> Result<(), Stop> {
+        for page in self.held.drain(..) {
+            let page = if encoded { decoded(&page, bucket, self.scope)? } else { page.in_bucket(bucket.clone()) };
+            for index in 0..page.len() {
+                self.scope.check(0, bucket, page.key(index))?;
+            }
+            self.pages.send(page)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what was held back, now that the document has said everything.
+    fn end(&mut self, said: &DocumentSaid) -> Result<(), Stop> {
+        let bucket = match (&self.bucket, &said.name) {
+            (Some(bucket), Some(name)) if &bucket.name != name => {
+                return Err(self.scope.error(0, format!("this is a listing of bucket `{}`", Shown(name))).into());
+            }
+            (Some(bucket), _) => bucket.clone(),
+            (None, Some(name)) => Bucket::new(Scheme::S3, name),
+            (None, None) if self.held.iter().all(Page::is_empty) => return Ok(()),
+            (None, None) => {
+                let error = self.scope.error(0, "the document does not say which bucket it lists");
+                return Err(error.help("say it: --listing s3://BUCKET/=FILE").into());
+            }
+        };
+        self.send(&bucket, said.url && self.spelling == Spelling::PerhapsEncoded)
+    }
+}
+
+/// What a document says beside its keys.
+#[derive(Default)]
+struct DocumentSaid {
     name: Option<String>,
     url: bool,
     cut_short: bool,
@@ -159,11 +232,7 @@ struct Document<'a> {
     strange: Option<&'static str>,
 }
 
-impl<'a> Document<'a> {
-    fn new(scope: &'a Scope) -> Document<'a> {
-        Document { scope, pages: Vec::new(), name: None, url: false, cut_short: false, rolled_up: false, strange: None }
-    }
-
+impl DocumentSaid {
     /// # Errors
     /// Where it is no listing, or not all of one.
     fn check(&self, scope: &Scope) -> Result<()> {
@@ -177,27 +246,6 @@ impl<'a> Document<'a> {
         }
         Ok(())
     }
-
-    fn bucket(&self, scope: &Scope) -> Result<Bucket> {
-        match (&scope.prefix, &self.name) {
-            (Some(prefix), Some(name)) if &prefix.bucket.name != name => {
-                Err(scope.error(0, format!("this is a listing of bucket `{}`", Shown(name))))
-            }
-            (Some(prefix), _) => Ok(prefix.bucket.clone()),
-            (None, Some(name)) => Ok(Bucket::new(Scheme::S3, name)),
-            (None, None) if self.pages.is_empty() => Ok(Bucket::new(Scheme::S3, "")),
-            (None, None) => {
-                let error = scope.error(0, "the document does not say which bucket it lists");
-                Err(error.help("say it: --listing s3://BUCKET/=FILE"))
-            }
-        }
-    }
-
-    /// Whether its keys are url-encoded. The AWS CLI and boto3 ask for the encoding and decode it again, but leave
-    /// `EncodingType` standing: then some key holds a character that the encoding never leaves, or none needs decoding.
-    fn is_encoded(&self) -> bool {
-        self.url && self.pages.iter().all(|page| (0..page.len()).all(|index| url::is_encoded(page.key(index))))
-    }
 }
 
 fn decoded(page: &Page, bucket: &Bucket, scope: &Scope) -> Result<Page> {
@@ -210,7 +258,23 @@ fn decoded(page: &Page, bucket: &Bucket, scope: &Scope) -> Result<Page> {
     Ok(decoded.finish())
 }
 
-impl<'de> DeserializeSeed<'de> for Document<'_> {
+/// A document while it is read.
+struct Document<'a, 'k> {
+    keys: &'a mut Keys<'k>,
+    said: DocumentSaid,
+}
+
+impl<'a, 'k> Document<'a, 'k> {
+    fn new(keys: &'a mut Keys<'k>) -> Document<'a, 'k> {
+        Document { keys, said: DocumentSaid::default() }
+    }
+
+    fn said(self) -> DocumentSaid {
+        self.said
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Document<'_, '_> {
     type Value = Self;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self, D::Error> {
@@ -218,7 +282,7 @@ impl<'de> DeserializeSeed<'de> for Document<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Document<'_> {
+impl<'de> Visitor<'de> for Document<'_, '_> {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -226,22 +290,23 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        let said = &mut self.said;
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
-                "Contents" => self.pages = map.next_value_seed(Contents { scope: self.scope })?,
-                "Name" => self.name = map.next_value()?,
-                "EncodingType" => self.url = map.next_value::<Option<String>>()?.as_deref() == Some("url"),
-                "IsTruncated" => self.cut_short |= map.next_value::<Option<bool>>()? == Some(true),
-                "NextToken" => self.cut_short |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
+                "Contents" => map.next_value_seed(Contents { keys: self.keys })?,
+                "Name" => said.name = map.next_value()?,
+                "EncodingType" => said.url = map.next_value::<Option<String>>()?.as_deref() == Some("url"),
+                "IsTruncated" => said.cut_short |= map.next_value::<Option<bool>>()? == Some(true),
+                "NextToken" => said.cut_short |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
                 "CommonPrefixes" => {
-                    self.rolled_up |= map.next_value::<Option<Vec<IgnoredAny>>>()?.is_some_and(|v| !v.is_empty())
+                    said.rolled_up |= map.next_value::<Option<Vec<IgnoredAny>>>()?.is_some_and(|v| !v.is_empty())
                 }
                 other => {
-                    self.strange = match other {
+                    said.strange = match other {
                         "Versions" | "DeleteMarkers" => Some("a listing of versions"),
                         "fileSchema" | "fileFormat" => Some("the manifest of an S3 Inventory, which is not read yet"),
                         "Buckets" => Some("a listing of buckets"),
-                        _ => self.strange,
+                        _ => said.strange,
                     };
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -250,8 +315,8 @@ impl<'de> Visitor<'de> for Document<'_> {
         Ok(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, seq: A) -> Result<Self, A::Error> {
-        self.pages = Contents { scope: self.scope }.visit_seq(seq)?;
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self, A::Error> {
+        Contents { keys: self.keys }.visit_seq(seq)?;
         Ok(self)
     }
 
@@ -261,8 +326,8 @@ impl<'de> Visitor<'de> for Document<'_> {
 }
 
 /// The objects of a document, straight into pages.
-struct Contents<'a> {
-    scope: &'a Scope,
+struct Contents<'a, 'k> {
+    keys: &'a mut Keys<'k>,
 }
 
 /// What stands in an array: an object or a bare key.
@@ -273,53 +338,62 @@ enum Element {
     Item(Item),
 }
 
-impl<'de> DeserializeSeed<'de> for Contents<'_> {
-    type Value = Vec<Page>;
+impl<'de> DeserializeSeed<'de> for Contents<'_, '_> {
+    type Value = ();
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Page>, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Contents<'_> {
-    type Value = Vec<Page>;
+impl<'de> Visitor<'de> for Contents<'_, '_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of objects")
     }
 
-    fn visit_unit<E>(self) -> Result<Vec<Page>, E> {
-        Ok(Vec::new())
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Page>, A::Error> {
-        let unnamed = self.scope.prefix.as_ref().map_or(Bucket::new(Scheme::S3, ""), |prefix| prefix.bucket.clone());
-        let mut pages = Vec::new();
-        let mut page = PageBuilder::new(unnamed.clone());
-        while let Some(element) = seq.next_element::<Element>()? {
-            let item = match element {
-                Element::Item(item) => item,
-                Element::Key(key) => {
-                    Item { uri: None, key: Some(key), size: None, modified: None, storage_class: None, etag: None }
-                }
-            };
-            let modified = item.time().map_err(serde::de::Error::custom)?;
-            let Some(key) = &item.key else { return Err(serde::de::Error::custom("an object has no `Key`")) };
-            page.push(&Object {
-                bucket: &unnamed,
-                key,
-                physical: None,
-                size: item.size,
-                modified,
-                storage_class: item.storage_class.as_deref(),
-                etag: item.etag.as_deref().map(|etag| etag.trim_matches('"')),
-            });
-            if page.text_len() >= CHUNK_BYTES {
-                pages.push(std::mem::replace(&mut page, PageBuilder::new(unnamed.clone())).finish());
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let bucket = self.keys.bucket.clone().unwrap_or(Bucket::new(Scheme::S3, ""));
+        let mut page = PageBuilder::new(bucket.clone());
+        loop {
+            let element = seq.next_element::<Element>()?;
+            if page.text_len() >= CHUNK_BYTES || element.is_none() {
+                let full = std::mem::replace(&mut page, PageBuilder::new(bucket.clone())).finish();
+                self.keys.page(full).map_err(|stop| {
+                    self.keys.stop = Some(stop);
+                    serde::de::Error::custom("stopped")
+                })?;
+            }
+            match element {
+                Some(element) => push(&mut page, &bucket, element)?,
+                None => return Ok(()),
             }
         }
-        pages.push(page.finish());
-        pages.retain(|page| !page.is_empty());
-        Ok(pages)
     }
+}
+
+fn push<E: serde::de::Error>(page: &mut PageBuilder, bucket: &Bucket, element: Element) -> Result<(), E> {
+    let item = match element {
+        Element::Item(item) => item,
+        Element::Key(key) => {
+            Item { uri: None, key: Some(key), size: None, modified: None, storage_class: None, etag: None }
+        }
+    };
+    let modified = item.time().map_err(E::custom)?;
+    let key = item.key.as_ref().ok_or_else(|| E::custom("an object has no `Key`"))?;
+    page.push(&Object {
+        bucket,
+        key,
+        physical: None,
+        size: item.size,
+        modified,
+        storage_class: item.storage_class.as_deref(),
+        etag: item.etag.as_deref().map(|etag| etag.trim_matches('"')),
+    });
+    Ok(())
 }

@@ -147,6 +147,28 @@ async fn encoded_keys_are_decoded_only_where_they_are_encoded() {
 }
 
 #[tokio::test]
+async fn a_document_is_not_held_whole_but_for_keys_that_may_be_encoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = |n: usize, sign: &str| format!("data/{n:07}{sign}{}", "x".repeat(90));
+    for (sign, streams) in [("", true), ("=", true), (" ", true), ("+", false)] {
+        let items: Vec<String> =
+            (0..100_000).map(|n| format!(r#"{{"Key": "{}"}}"#, key(n, if n == 7 { sign } else { "" }))).collect();
+        let path = folder.path().join("doc.json");
+        std::fs::write(&path, format!(r#"{{"Contents": [{}], "EncodingType": "url""#, items.join(","))).unwrap();
+        let mut pages = Lines::open(&path, Some(Uri::parse(PREFIX).unwrap())).unwrap().all();
+        // The end of the file is missing: what comes first was sent before it was reached.
+        assert_eq!(pages.next().await.unwrap().is_ok(), streams, "{sign:?}");
+        if streams {
+            assert!(pages.next().await.unwrap().is_ok() && pages.try_collect::<Vec<Page>>().await.is_err());
+        }
+    }
+    let late = br#"{"Contents": [{"Key": "a+b"}, {"Key": "c=d+e"}], "EncodingType": "url"}"#;
+    assert_eq!(uris("doc.json", late, PREFIX).await, ["s3://b/a+b", "s3://b/c=d+e"]);
+    let named_last = br#"{"Contents": [{"Key": "a+b"}], "EncodingType": "url", "Name": "c"}"#;
+    assert_eq!(uris("doc.json", named_last, "").await, ["s3://c/a b"]);
+}
+
+#[tokio::test]
 async fn a_document_that_is_not_whole_is_an_error() {
     let pages =
         br#"{"IsTruncated": true, "Contents": [{"Key": "a"}]} {"IsTruncated": false, "Contents": [{"Key": "b"}]}"#;
