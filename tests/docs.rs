@@ -2,7 +2,7 @@
 //!
 //! A line `$ …` is run by the shell with standard error behind standard output; what follows is what it prints. `…` stands
 //! for any text, alone on a line for any lines. The copy is called /home/ada/restitch. Blocks marked `console ignore`
-//! show what needs a cloud or a compiler.
+//! show what needs a cloud or a compiler; `cargo run … --` stands for the binary, which is built already.
 #![cfg(feature = "cli")]
 
 use std::path::{Path, PathBuf};
@@ -85,6 +85,10 @@ impl Copy {
         let binary = Path::new(env!("CARGO_BIN_EXE_restitch")).parent().expect("it lies in a folder");
         let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");
+        let command = match command.split_once(" -- ") {
+            Some((cargo, arguments)) if cargo.starts_with("cargo run") => format!("restitch {arguments}"),
+            _ => command.to_owned(),
+        };
         shell.args(["-c", &format!("{command} 2>&1")]).current_dir(&here).env("PATH", path);
         let output = shell.output().expect("the shell runs");
         let printed = String::from_utf8(output.stdout).expect("what is printed is text");
