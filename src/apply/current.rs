@@ -4,7 +4,6 @@
 //! be as desired. Pages stream through the merge; unchanged manifests cost no request.
 
 use futures::{StreamExt, stream};
-use md5::{Digest, Md5};
 
 use super::lease::{self, Found};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,7 +11,7 @@ use crate::listing::Object;
 use crate::map::group::TableGroups;
 use crate::plan::brakes::{self, Allowed, Braked};
 use crate::plan::manifest::{self, Desired, MARKER, Shape};
-use crate::plan::marker::{Marker, hex};
+use crate::plan::marker::Marker;
 use crate::plan::merge::{Merge, Published, Step};
 use crate::plan::{Draft, Kind, Requirement, Seen, TablePlan};
 use crate::rules::table::{Publish, Removed, Table};
@@ -65,7 +64,8 @@ pub async fn table(
     let location = publishable(table)?;
     let wanted = Marker::new(planning.project.as_deref(), table);
     let not_ours = |found: &Found| {
-        foreign_marker(found, &wanted, location, planning).or_else(|| other_reading(found, &wanted, table))
+        let foreign = foreign_marker(found, &wanted, location).filter(|_| !planning.adopt);
+        foreign.or_else(|| other_reading(found, &wanted, table))
     };
     let mut refusals: Vec<Error> = found.iter().filter_map(not_ours).collect();
     if !refusals.is_empty() {
@@ -123,7 +123,7 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
     let mut wanted = found.marker.clone();
     (wanted.lease, wanted.unfinished) = (None, None);
     (wanted.table, wanted.project) = (removed.name.clone(), planning.project.clone());
-    if let Some(error) = foreign_marker(&found, &wanted, location, planning) {
+    if let Some(error) = foreign_marker(&found, &wanted, location).filter(|_| !planning.adopt) {
         return refused(error);
     }
     let Some(shape) = found.marker.shape() else { return refused(no_marker(removed)) };
@@ -166,7 +166,6 @@ pub fn publishable(table: &Table) -> Result<&Uri> {
 /// A location's listing, held against what should be there.
 struct Compared {
     draft: Draft,
-    state: Md5,
     /// Keys of the table's own shape.
     own: u64,
     /// Keys of any other shape, and some of them.
@@ -176,8 +175,7 @@ struct Compared {
 
 async fn compare(store: &dyn Store, location: &Uri, shape: Shape, desired: Vec<Desired>) -> Result<Compared> {
     let mut merge = Merge::new(desired, store.traits().md5_etags);
-    let mut compared =
-        Compared { draft: Draft::new(shape.clone()), state: Md5::new(), own: 0, others: 0, samples: Vec::new() };
+    let mut compared = Compared { draft: Draft::new(shape.clone()), own: 0, others: 0, samples: Vec::new() };
     let mut pages = store.list(location, None);
     let mut steps = Vec::new();
     while let Some(page) = pages.next().await {
@@ -229,10 +227,6 @@ impl Compared {
             return None;
         };
         self.own += 1;
-        for text in [key, object.etag.unwrap_or("")] {
-            self.state.update((text.len() as u64).to_le_bytes());
-            self.state.update(text);
-        }
         Some(Published { key: key.to_owned(), values, size: object.size, etag: object.etag.map(str::to_owned) })
     }
 
@@ -281,7 +275,9 @@ impl Compared {
     }
 
     fn plan(self, kind: Kind, location: &Uri, found: Option<&Found>, marker: Marker) -> TablePlan {
-        let Compared { draft, state, .. } = self;
+        let Compared { draft, own, .. } = self;
+        // Only with `--adopt` does a plan come to be where this holds.
+        let adopts = found.map_or(own > 0, |found| !found.marker.same_owner(&marker));
         TablePlan {
             table: marker.table.clone(),
             location: location.raw(),
@@ -294,7 +290,7 @@ impl Compared {
             changes: draft.changes,
             marker_requires: found.map_or(Requirement::Absent, |found| Requirement::ETag(found.etag.0.clone())),
             marker,
-            state: hex(&state.finalize()),
+            adopts,
         }
     }
 }
@@ -304,8 +300,9 @@ fn is_folder_marker(key: &str, size: Option<u64>) -> bool {
     size == Some(0) && (key.is_empty() || key.ends_with('/') || key.ends_with("_$folder$"))
 }
 
-fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri, planning: &Planning) -> Option<Error> {
-    if found.marker.same_owner(wanted) || planning.adopt {
+/// The location is somebody else's, as its marker says.
+pub(super) fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri) -> Option<Error> {
+    if found.marker.same_owner(wanted) {
         return None;
     }
     let owner = |marker: &Marker| match &marker.project {
@@ -316,12 +313,14 @@ fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri, planning: &Pla
     Some(
         Error::new(ErrorKind::Ownership, format!("{} belongs to {theirs}", location.shown()))
             .note(format!("this is {ours}"))
-            .help("give the table a `location` of its own; if it is the same table under another name: --adopt"),
+            .help(
+                "give the table a `location` of its own; if it is the same table under another name: restitch apply --adopt",
+            ),
     )
 }
 
 /// A change of how bytes are read, or of the partition columns: readers would see a mix of old and new.
-fn other_reading(found: &Found, wanted: &Marker, table: &Table) -> Option<Error> {
+pub(super) fn other_reading(found: &Found, wanted: &Marker, table: &Table) -> Option<Error> {
     let old = &found.marker;
     let partitioned = |marker: &Marker| match marker.columns.is_empty() {
         true => "not partitioned".into(),

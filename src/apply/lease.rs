@@ -40,6 +40,8 @@ pub struct Found {
     pub etag: ETag,
     /// Seconds that its lease still holds, by the store's clock; `None` without a live one.
     pub live_s: Option<i64>,
+    /// The store's clock when it was read, in seconds since 1970.
+    pub now: i64,
 }
 
 /// Reads the marker of `location`.
@@ -51,7 +53,8 @@ pub async fn read(store: &dyn Store, location: &Uri) -> Result<Option<Found>> {
     let Some(stored) = store.get(&uri).await? else { return Ok(None) };
     let marker = parse(&uri, &stored.body)?;
     let live_s = marker.lease.as_ref().map(|lease| stored.modified + i64::from(lease.seconds) - stored.now);
-    Ok(Some(Found { marker, etag: stored.etag, live_s: live_s.filter(|seconds| *seconds > 0) }))
+    let live_s = live_s.filter(|seconds| *seconds > 0);
+    Ok(Some(Found { marker, etag: stored.etag, live_s, now: stored.now }))
 }
 
 /// Waits until no other run holds the lease of `location`.
@@ -117,8 +120,8 @@ impl<'a> Held<'a> {
         let mut lost = None;
         for _ in 0..TAKES {
             let found = wait_until_free(store, location, options).await?;
-            if options.protocol.marker_requires && !as_planned(claim.requires, found.as_ref(), options) {
-                return Err(stale(location, found.as_ref()));
+            if options.protocol.marker_requires {
+                refuse_if_stale(location, claim.requires, found.as_ref(), options)?;
             }
             let mut marker = claim.marker.clone();
             marker.applied = found.as_ref().and_then(|found| found.marker.applied.clone());
@@ -276,6 +279,17 @@ impl<'a> Held<'a> {
     }
 }
 
+/// # Errors
+/// `Stale` if the marker is not what the plan was made against.
+pub(super) fn refuse_if_stale(
+    location: &Uri,
+    requires: &Requirement,
+    found: Option<&Found>,
+    options: &Options,
+) -> Result<()> {
+    if as_planned(requires, found, options) { Ok(()) } else { Err(stale(location, found)) }
+}
+
 /// Whether the marker is what the plan was made against, or what the same plan made of it before it was cut off.
 fn as_planned(requires: &Requirement, found: Option<&Found>, options: &Options) -> bool {
     let Some(found) = found else { return *requires == Requirement::Absent };
@@ -284,12 +298,17 @@ fn as_planned(requires: &Requirement, found: Option<&Found>, options: &Options) 
 }
 
 /// Whether this very plan wrote the marker last.
-pub(super) fn is_of_plan(found: &Found, plan: &str) -> bool {
+fn is_of_plan(found: &Found, plan: &str) -> bool {
     match (&found.marker.unfinished, &found.marker.applied) {
         (Some(unfinished), _) => unfinished.plan == plan,
         (None, Some(applied)) => applied.plan == plan,
         (None, None) => false,
     }
+}
+
+/// Whether this very plan was carried out to its end, and nothing since.
+pub(super) fn has_ended(found: &Found, plan: &str) -> bool {
+    found.marker.unfinished.is_none() && is_of_plan(found, plan)
 }
 
 /// Finds out a store that ignores `If-None-Match`: writing a new marker a second time must fail.

@@ -9,7 +9,9 @@ use crate::listing::survey::{self, LakeFolder, LakeFormat, Listed};
 use crate::listing::{Object, Sources};
 use crate::map::group::{Groups, TableGroups};
 use crate::map::shapes::Shapes;
-use crate::map::{Mapper, Program, Sink};
+use crate::map::{Mapper, PartitionId, Program, Sink};
+use crate::plan::brakes;
+use crate::plan::manifest::Shape;
 use crate::plan::traps::{TrapCounts, Traps};
 use crate::rules::table::{OnTrap, Rules, Table};
 use crate::uri::Shown;
@@ -41,7 +43,8 @@ pub struct MappedTable {
 /// Lists everything that the rules need and maps it. `also` sees what the mapper says, as the groups do.
 ///
 /// # Errors
-/// Of the listing and the mapper: then nothing that came counts.
+/// Of the listing and the mapper: then nothing that came counts. `Brake` as soon as a table comes to more partitions than
+/// its `max_partitions`.
 pub async fn all(
     rules: &Rules,
     sources: &Sources,
@@ -63,7 +66,12 @@ pub async fn all(
     let mut groups = Groups::new(rules, now).inspected_by(Box::new(inspect));
     let mut left_out = Shapes::new(rules);
     let mut sinks = (&mut groups, (&mut left_out, also));
-    let surveyed = survey::survey(&program, sources, &mut mapper, &mut sinks, progress).await?;
+    let mut partitions = PartitionBrake::new(rules);
+    let mut each_page = |at: &survey::Progress<'_>, mapper: &Mapper<'_>| {
+        progress(at);
+        partitions.look(mapper)
+    };
+    let surveyed = survey::survey(&program, sources, &mut mapper, &mut sinks, &mut each_page).await?;
     let groups = groups.finish(&mapper)?;
     let of_table = |((groups, traps), trapped)| MappedTable {
         lakes: surveyed.lake_folders.iter().filter(|lake| takes_from(&groups, lake)).cloned().collect(),
@@ -81,6 +89,41 @@ impl MappedTable {
     pub fn refusals(&self, table: &Table) -> Vec<Error> {
         let traps = self.traps.refusal(table, &self.trapped);
         traps.into_iter().chain(lake_folders(table, &self.lakes)).collect()
+    }
+}
+
+/// Counts each table's partitions while pages come, so that a rule gone wrong ends early.
+struct PartitionBrake<'r> {
+    rules: &'r Rules,
+    /// Partitions of the mapper that have been counted.
+    seen: u32,
+    counts: Vec<u64>,
+}
+
+impl<'r> PartitionBrake<'r> {
+    fn new(rules: &'r Rules) -> PartitionBrake<'r> {
+        PartitionBrake { rules, seen: 0, counts: vec![0; rules.tables.len()] }
+    }
+
+    fn look(&mut self, mapper: &Mapper<'_>) -> Result<()> {
+        for number in self.seen..mapper.partitions() {
+            let (table, _) = mapper.partition(PartitionId(number));
+            self.counts[table] += 1;
+            let Table { name, limits, .. } = &self.rules.tables[table];
+            if self.counts[table] > limits.max_partitions {
+                let samples = self.samples(table, mapper);
+                let braked = brakes::too_many_partitions(name, limits, self.counts[table], &samples);
+                return Err(braked.expect("there are too many"));
+            }
+        }
+        self.seen = mapper.partitions();
+        Ok(())
+    }
+
+    fn samples(&self, table: usize, mapper: &Mapper<'_>) -> Vec<String> {
+        let shape = Shape::of(&self.rules.tables[table]);
+        let of_table = (0..mapper.partitions()).map(|number| mapper.partition(PartitionId(number)));
+        of_table.filter(|(of, _)| *of == table).take(3).map(|(_, values)| shape.shown(values)).collect()
     }
 }
 

@@ -7,8 +7,11 @@ pub mod current;
 pub mod interrupt;
 pub mod lease;
 pub mod mapped;
+pub mod prune;
 pub mod refresh;
-mod write;
+pub mod saved;
+pub mod verify;
+pub(crate) mod write;
 
 use std::time::Duration;
 

@@ -33,8 +33,8 @@ pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options
         return Ok(Done::default());
     }
     let location = &Uri::parse(&plan.location)?;
-    let of_plan = |found: &lease::Found| found.marker.unfinished.is_none() && lease::is_of_plan(found, &options.plan);
-    if lease::wait_until_free(store, location, options).await?.is_some_and(|found| of_plan(&found)) {
+    let found = lease::wait_until_free(store, location, options).await?;
+    if found.is_some_and(|found| lease::has_ended(&found, &options.plan)) {
         return Ok(Done::default());
     }
     let claim = Claim { requires: &plan.marker_requires, marker: &plan.marker, unfinished: true };

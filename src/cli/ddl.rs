@@ -6,16 +6,16 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 
 use super::{Exit, Global, Output, Progress, rule_file};
+use crate::apply::mapped::{self, MappedTable, now_s};
+use crate::apply::prune::EMPTY_FOR_S;
 use crate::apply::{current, lease};
 use crate::ddl::{self, ProjectionBuilder, Statement, TableName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::{Sources, survey};
-use crate::map::group::{Groups, TableGroups};
-use crate::map::{Mapper, Program};
-use crate::plan::brakes;
-use crate::plan::manifest::{self, MARKER, Shape};
+use crate::map::group::TableGroups;
+use crate::plan::manifest::{self, Shape};
 use crate::plan::traps::{Level, ReaderName, TrapCounts, Traps};
-use crate::rules::table::{Engine, OnTrap, Partitions, Rules, Table};
+use crate::rules::table::{Engine, Partitions, Rules, Table};
 use crate::store::{self, Store};
 use crate::uri::{Shown, Uri};
 use crate::value::PartitionValue;
@@ -156,7 +156,6 @@ async fn published(global: &Global, table: &Table, location: &Uri, store: Arc<dy
             Shown(&table.name)
         ));
     }
-    let now = store.get(&location.join(MARKER)).await?.ok_or_else(nothing)?.now;
     let mut partitions = PartitionsOf { present: Vec::new(), gone: Vec::new() };
     if table.partitioned_by.is_empty() {
         return Ok(partitions);
@@ -166,47 +165,29 @@ async fn published(global: &Global, table: &Table, location: &Uri, store: Arc<dy
         for object in page.objects() {
             let below = object.key.strip_prefix(location.key.as_str());
             let Some(values) = below.and_then(|below| shape.values(below)) else { continue };
-            let is_gone = object.size == Some(0) && object.modified.is_some_and(|at| now - at > EMPTY_FOR_S);
+            let is_gone = object.size == Some(0) && object.modified.is_some_and(|at| found.now - at > EMPTY_FOR_S);
             if is_gone { partitions.gone.push(values) } else { partitions.present.push(values) }
         }
     }
     Ok(partitions)
 }
 
-/// How long a partition is empty before prune drops it, in seconds.
-const EMPTY_FOR_S: i64 = 24 * 60 * 60;
-
 /// What the rules make of the listing, for each of `tables`; nothing is published or looked up there.
 async fn plan_partitions(global: &Global, rules: &Rules, tables: &[&Table]) -> Result<Vec<PartitionsOf>> {
-    let program = Program::new(rules);
     let sources = Sources::open(rules, &global.listing)?;
     let progress = Progress::start(global);
-    let mut show = |at: &survey::Progress<'_>| {
-        let prefix = at.prefix.map_or_else(|| "everything".to_owned(), Uri::shown);
-        progress.say(format_args!("listing  {prefix}  {} keys", at.keys));
-    };
-    let traps: Vec<Traps> = rules.tables.iter().map(Traps::for_table).collect();
-    let mut counts = vec![TrapCounts::default(); rules.tables.len()];
-    let inspect = |table: usize, _: &crate::listing::Object<'_>, line: &[u8]| {
-        let found = traps[table].line_traps(line);
-        if !found.is_empty() {
-            counts[table].add(found, line);
-        }
-        !(rules.tables[table].on_trap == OnTrap::Skip && traps[table].is_error(found))
-    };
-    let mut mapper = Mapper::new(&program);
-    let mut groups = Groups::new(rules, now_s()).inspected_by(Box::new(inspect));
-    survey::survey(&program, &sources, &mut mapper, &mut groups, &mut show).await?;
-    let mut found: Vec<Option<TableGroups>> = groups.finish(&mapper)?.into_iter().map(Some).collect();
+    let mut show = |at: &survey::Progress<'_>| progress.listing(at);
+    let mapped = mapped::all(rules, &sources, &mut (), &mut show).await?;
     drop(progress);
+    let mut found: Vec<Option<MappedTable>> = mapped.tables.into_iter().map(Some).collect();
     let mut out = Vec::with_capacity(tables.len());
     for table in tables {
         let index = rules.tables.iter().position(|one| one.name == table.name).expect("a table of the file");
-        if let Some(error) = traps[index].refusal(table, &counts[index]) {
+        if let Some(error) = found[index].iter().flat_map(|mapped| mapped.refusals(table)).next() {
             return Err(error);
         }
         // Named twice, it is printed twice.
-        let groups = found[index].take().unwrap_or_default();
+        let groups = found[index].take().map(|mapped| mapped.groups).unwrap_or_default();
         out.push(of_groups(table, groups)?);
     }
     Ok(out)
@@ -215,11 +196,6 @@ async fn plan_partitions(global: &Global, rules: &Rules, tables: &[&Table]) -> R
 fn of_groups(table: &Table, groups: TableGroups) -> Result<PartitionsOf> {
     let shape = Shape::of(table);
     let location = current::publishable(table)?;
-    let samples: Vec<String> = groups.partitions.iter().take(3).map(|group| shape.shown(&group.values)).collect();
-    let count = groups.partitions.len() as u64;
-    if let Some(error) = brakes::too_many_partitions(&table.name, &table.limits, count, &samples) {
-        return Err(error);
-    }
     let desired = manifest::desired(&shape, location, groups.partitions, false)?;
     Ok(PartitionsOf { present: desired.into_iter().map(|one| one.values).collect(), gone: Vec::new() })
 }
@@ -307,11 +283,6 @@ fn empty_directory(directory: &Path) -> Result<PathBuf> {
         return Err(Error::new(ErrorKind::Usage, message).help("name a new directory, or empty this one"));
     }
     Ok(directory.to_owned())
-}
-
-fn now_s() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The day in UTC, `yyyy-MM-dd`.

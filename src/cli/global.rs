@@ -10,12 +10,15 @@ use super::interrupt::Interrupt;
 use crate::error::ErrorKind;
 use crate::listing::ListingArg;
 
+/// The rule file where none is named.
+pub(super) const RULE_FILE: &str = "restitch.toml";
+
 /// Options that every command takes, before or after its name.
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The rule file
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "restitch.toml")]
+    #[arg(short, long, global = true, value_name = "FILE", default_value = RULE_FILE)]
     pub file: PathBuf,
 
     /// Take the listing of a prefix (or of everything) from a file instead of the store

@@ -14,6 +14,7 @@
 //! - Whatever a user or a store wrote passes through `uri::Shown` on its way to a terminal.
 
 mod apply;
+mod ask;
 mod check;
 mod ddl;
 mod explain;
@@ -23,9 +24,11 @@ mod ls;
 mod map;
 mod plan;
 mod progress;
+mod prune;
 mod rule_file;
 pub mod schema;
 pub mod show;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -73,8 +76,12 @@ enum Command {
     Map(map::MapArgs),
     /// Show the difference between what is published and what the rules say
     Plan(plan::PlanArgs),
+    /// Delete what has long been empty: manifests without lines, tables that left the rules
+    Prune(prune::PruneArgs),
     /// Print the JSON Schema of the rule file, for editors
     Schema(schema::SchemaArgs),
+    /// Check that every published line names an object, and manifests are as the rules say
+    Verify(verify::VerifyArgs),
 }
 
 impl Command {
@@ -87,7 +94,9 @@ impl Command {
             Command::Ls(args) => ls::run(global, args).await,
             Command::Map(args) => map::run(global, args).await,
             Command::Plan(args) => plan::run(global, args).await,
+            Command::Prune(args) => prune::run(global, args).await,
             Command::Schema(args) => schema::run(global, args).await,
+            Command::Verify(args) => verify::run(global, args).await,
         }
     }
 

@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Global;
 use super::global::When;
+use crate::listing::survey;
+use crate::uri::Uri;
 
 /// How often the line on a terminal is redrawn, at most.
 const TICK: Duration = Duration::from_millis(200);
@@ -50,6 +52,12 @@ impl Progress {
                 }
             }
         }
+    }
+
+    /// Says how far a listing has come.
+    pub fn listing(&self, at: &survey::Progress<'_>) {
+        let prefix = at.prefix.map_or_else(|| "everything".to_owned(), Uri::shown);
+        self.say(format_args!("listing  {prefix}  {} keys", at.keys));
     }
 
     /// Hides the line while `f` prints.

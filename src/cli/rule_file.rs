@@ -19,15 +19,14 @@ pub struct RuleFile {
 impl RuleFile {
     /// # Errors
     /// `NotFound`, `Denied` or `Io` if there is no such file or it cannot be read; `Corrupt` if it is no text.
-    pub fn read(global: &Global) -> Result<RuleFile> {
-        let path = &global.file;
+    pub fn read(path: &Path) -> Result<RuleFile> {
         let bytes = std::fs::read(path).map_err(|error| unreadable(path, error))?;
         let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
         let absolute = std::path::absolute(path).map_err(|error| Error::io(shown(path), error))?;
         let folder = absolute.parent().unwrap_or(Path::new("/"));
         let read = |ddl: &Path| std::fs::read_to_string(ddl).map_err(|error| Error::io(shown(ddl), error));
         let loaded = rules::load(&text, path, folder, &read);
-        Ok(RuleFile { path: path.clone(), text, loaded })
+        Ok(RuleFile { path: path.to_owned(), text, loaded })
     }
 
     /// As the user named it.
@@ -51,7 +50,15 @@ impl RuleFile {
 /// # Errors
 /// As [`RuleFile::read`]; `Rules` if the file has errors.
 pub fn load(global: &Global) -> Result<Rules> {
-    let mut file = RuleFile::read(global)?;
+    load_from(&global.file)
+}
+
+/// The same, of a file that was named otherwise than by `-f`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_from(path: &Path) -> Result<Rules> {
+    let mut file = RuleFile::read(path)?;
     match file.loaded.rules.take() {
         Some(rules) => Ok(rules),
         None => {
@@ -59,7 +66,7 @@ pub fn load(global: &Global) -> Result<Rules> {
             let count = errors.clone().count();
             anstream::eprint!("{}", file.render(errors));
             let plural = if count == 1 { "1 error" } else { &format!("{count} errors") };
-            Err(Error::new(ErrorKind::Rules, format!("{} has {plural}; nothing was done", shown(&global.file))))
+            Err(Error::new(ErrorKind::Rules, format!("{} has {plural}; nothing was done", shown(path))))
         }
     }
 }

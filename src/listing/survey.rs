@@ -120,16 +120,16 @@ impl LakeFormat {
 }
 
 /// Lists every source that `program` needs, once, and maps every object into `sink`; ends the mapper. `progress` is told
-/// of every page.
+/// of every page that has been mapped, and may end it all.
 ///
 /// # Errors
-/// Of the sources and of the mapper; then nothing that came is a whole listing.
+/// Of the sources, of the mapper and of `progress`; then nothing that came is a whole listing.
 pub async fn survey(
     program: &Program,
     sources: &Sources,
     mapper: &mut Mapper<'_>,
     sink: &mut impl Sink,
-    progress: &mut (dyn FnMut(&Progress<'_>) + Send),
+    progress: &mut (dyn FnMut(&Progress<'_>, &Mapper<'_>) -> Result<()> + Send),
 ) -> Result<Surveyed> {
     let parts = sources.cover(program.prefixes())?;
     let mut lakes = Lakes::new(program.prefixes());
@@ -202,7 +202,7 @@ impl Part<'_> {
         lakes: &mut Lakes,
         mapper: &mut Mapper<'_>,
         sink: &mut impl Sink,
-        progress: &mut (dyn FnMut(&Progress<'_>) + Send),
+        progress: &mut (dyn FnMut(&Progress<'_>, &Mapper<'_>) -> Result<()> + Send),
     ) -> Result<Listed> {
         let (start, before) = (Instant::now(), self.listing.requests());
         let prefix = match self.source {
@@ -215,9 +215,9 @@ impl Part<'_> {
             let page = page?;
             keys += page.len() as u64;
             let requests = self.listing.requests().since(before);
-            progress(&Progress { prefix, keys, requests, sources: self.sources, done: self.done });
             lakes.look(&page);
             mapper.page(&page, sink)?;
+            progress(&Progress { prefix, keys, requests, sources: self.sources, done: self.done }, mapper)?;
         }
         if let Source::Live { prefix, .. } = self.source {
             lakes.probe(prefix, self.listing.as_ref()).await?;

@@ -116,6 +116,13 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
     }
 }
 
+/// What comes is not looked at.
+impl Sink for () {
+    fn take(&mut self, _: &Object<'_>, _: Taken) {}
+
+    fn leave(&mut self, _: &Object<'_>, _: Why) {}
+}
+
 impl<S: Sink> Sink for &mut S {
     fn take(&mut self, object: &Object<'_>, taken: Taken) {
         (**self).take(object, taken);

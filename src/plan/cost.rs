@@ -2,10 +2,12 @@
 //!
 //! Pure. What its tables then cost to query (the LISTs that an engine makes) is not counted here.
 
+use serde::Serialize;
+
 use super::TablePlan;
 
 /// The requests of an apply.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Cost {
     /// PUTs of manifests.
     pub manifests: u64,

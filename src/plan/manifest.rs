@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 
+use super::Partition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::map::group::Group;
 use crate::rules::table::{Layout, LayoutPart, Table};
-use crate::uri::{Shown, Uri};
+use crate::uri::Uri;
 use crate::value::{PartitionType, PartitionValue, hive_unescape};
 
 /// The base name of every manifest.
@@ -92,13 +93,7 @@ impl Shape {
 
     /// `region=amer dt=2024-01-05`, for a person; `the whole table` where there is no partition column.
     pub fn shown(&self, values: &[PartitionValue]) -> String {
-        if self.columns.is_empty() {
-            return "the whole table".into();
-        }
-        let one = |((name, _), value): (&(String, PartitionType), &PartitionValue)| {
-            format!("{name}={}", Shown(value.as_str().unwrap_or("NULL")))
-        };
-        self.columns.iter().zip(values).map(one).collect::<Vec<_>>().join(" ")
+        Partition::new(self, values).shown()
     }
 
     pub fn columns(&self) -> impl ExactSizeIterator<Item = &str> {

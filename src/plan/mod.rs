@@ -67,14 +67,14 @@ pub struct TablePlan {
     pub marker_requires: Requirement,
     /// The marker as it will be, without lease and `unfinished`.
     pub marker: Marker,
-    /// A digest of the location's listing at planning: keys and ETags of every manifest.
-    pub state: String,
+    /// Whether the location is taken over (`--adopt`): its marker is written, whatever else is.
+    pub adopts: bool,
 }
 
 impl TablePlan {
-    /// Whether anything is to be written, if only the marker, to end what an earlier apply began.
+    /// Whether anything is to be written, if only the marker: to end what an earlier apply began, or to take over.
     pub fn writes(&self) -> bool {
-        !self.changes.is_empty() || self.unfinished
+        !self.changes.is_empty() || self.unfinished || self.adopts
     }
 
     pub fn count(&self, action: Action) -> usize {
@@ -159,6 +159,17 @@ impl Partition {
     pub fn new(shape: &Shape, values: &[PartitionValue]) -> Partition {
         let text = |value: &PartitionValue| value.as_str().map(str::to_owned);
         Partition(shape.columns().map(str::to_owned).zip(values.iter().map(text)).collect())
+    }
+
+    /// `region=amer dt=2024-01-05`, for a person; `the whole table` where there is no partition column.
+    pub fn shown(&self) -> String {
+        if self.0.is_empty() {
+            return "the whole table".into();
+        }
+        let one = |(name, value): &(String, Option<String>)| {
+            format!("{}={}", Shown(name), Shown(value.as_deref().unwrap_or("NULL")))
+        };
+        self.0.iter().map(one).collect::<Vec<_>>().join(" ")
     }
 
     pub fn values(&self) -> Vec<PartitionValue> {
@@ -276,7 +287,7 @@ impl Draft {
     /// The error that refuses a plan whose lines move, where that has not been accepted.
     pub fn moves_refused(&self, table: &str, moves: &[Move]) -> Option<Error> {
         let first = moves.first()?;
-        let partition = |at: u32| self.shape.shown(&self.changes[at as usize].partition.values());
+        let partition = |at: u32| self.changes[at as usize].partition.shown();
         let plural =
             if moves.len() == 1 { "1 line would move".into() } else { format!("{} lines would move", moves.len()) };
         let message = format!("{plural} between partitions of `{table}`, which no refresh can do at once");

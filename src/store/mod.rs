@@ -8,6 +8,7 @@ pub mod object_store;
 #[cfg(feature = "s3")]
 pub mod s3;
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -21,6 +22,28 @@ use crate::listing::Page;
 use crate::listing::sources::without_feature;
 use crate::rules::table::Access;
 use crate::uri::{Scheme, Uri};
+
+/// Stores that are open: one client for all that is reached the same way.
+#[derive(Debug, Default)]
+pub struct Stores {
+    s3: HashMap<Access, Arc<dyn Store>>,
+}
+
+impl Stores {
+    /// # Errors
+    /// As [`open`].
+    pub async fn open(&mut self, location: &Uri, access: &Access) -> Result<Arc<dyn Store>> {
+        if location.bucket.scheme != Scheme::S3 {
+            return open(location, access).await;
+        }
+        if let Some(store) = self.s3.get(access) {
+            return Ok(store.clone());
+        }
+        let store = open(location, access).await?;
+        self.s3.insert(access.clone(), store.clone());
+        Ok(store)
+    }
+}
 
 /// The store that holds `location`.
 ///

@@ -2,26 +2,31 @@
 
 mod next;
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
-use super::plan::args::{PlanningArgs, WritingArgs};
-use super::plan::draw::{self, Drawn};
-use super::plan::refuse;
+use super::ask::{ask, unless_interrupted};
+use super::plan::args::{LockingArgs, PlanningArgs};
+use super::plan::saved::Saved;
 use super::plan::show::{self, counted};
+use super::plan::{draw, iso, refuse};
 use super::show::ADDED;
 use super::{Exit, Global, Output, rule_file};
 use crate::apply::interrupt::Interrupt;
-use crate::apply::{Options, random_id, refresh};
+use crate::apply::{self, Options, random_id, refresh};
 use crate::error::{Error, ErrorKind, Result};
+use crate::listing::Sources;
 use crate::plan::TablePlan;
-use crate::store::Store;
-use crate::uri::Shown;
+use crate::rules::table::Rules;
+use crate::store::{Store, Stores};
+use crate::uri::{Shown, Uri};
 
 #[derive(clap::Args)]
 pub struct ApplyArgs {
+    /// A plan that `restitch plan --out` saved: exactly this is done, without listing or asking
+    #[arg(value_name = "PLAN", conflicts_with_all = NOT_WITH_A_PLAN)]
+    plan: Option<PathBuf>,
+
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -30,15 +35,38 @@ pub struct ApplyArgs {
     planning: PlanningArgs,
 
     #[command(flatten)]
-    writing: WritingArgs,
+    locking: LockingArgs,
+
+    /// Manifests written at once
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
 }
 
+impl ApplyArgs {
+    fn options(&self, global: &Global, plan: &str) -> Result<Options> {
+        let mut options = self.locking.options(plan, Interrupt::new(global.interrupt()))?;
+        options.concurrency = self.concurrency.into();
+        Ok(options)
+    }
+}
+
+/// What has been decided when a plan was saved.
+const NOT_WITH_A_PLAN: [&str; 5] = ["accept_moves", "adopt", "allow_empty", "allow_removals", "unmatched"];
+
 /// # Errors
-/// As [`draw::draw`] and [`refresh::table`]; `Usage` where there is nobody to ask.
+/// As [`draw`], [`apply::saved::look`] and [`refresh::table`]; `Usage` where there is nobody to ask.
 pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit> {
+    match &args.plan {
+        Some(path) => saved(global, args, path).await,
+        None => drawn(global, args).await,
+    }
+}
+
+/// Plans, shows, asks and carries out.
+async fn drawn(global: &Global, args: &ApplyArgs) -> Result<Exit> {
     let rules = rule_file::load(global)?;
-    let options = args.writing.options(&random_id()?, Interrupt::new(global.interrupt()))?;
-    let drawn = unless_interrupted(global, draw::draw(global, &rules, &args.planning, Some(&options))).await?;
+    let options = args.options(global, &random_id()?)?;
+    let drawn = unless_interrupted(global, draw(global, &rules, &args.planning, Some(&options))).await?;
     let mut out = Output::text();
     if !global.quiet || drawn.is_refused() {
         show::show(&mut out, &drawn, global.verbose > 0)?;
@@ -48,26 +76,51 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit> {
         refuse(global, drawn)?;
         return Ok(Exit::Done);
     }
-    if drawn.is_empty() {
-        return Ok(Exit::Done);
-    }
-    if !args.yes {
-        let yes = unless_interrupted(global, ask("apply this?")).await?;
-        if !yes {
-            global.say("nothing was written");
-            return Ok(Exit::Declined);
-        }
+    if !drawn.is_empty() && !args.yes && !ask(global, "apply this?").await? {
+        global.say("nothing was written");
+        return Ok(Exit::Declined);
     }
     let as_of = iso(drawn.as_of);
-    let next = next::Next::new(&rules, &drawn);
-    let work = work(drawn);
-    let written = carry_out(work, &as_of, &options).await?;
-    if !global.quiet {
-        writeln!(out, "{ADDED}✓{ADDED:#} {} written", counted(written, "manifest"))?;
+    let with_plan = drawn.tables.into_iter().filter_map(|table| Some(Work { plan: table.plan?, store: table.store }));
+    carry_out(global, out, &rules, with_plan.collect(), &as_of, &options).await
+}
+
+/// Carries out a saved plan, or refuses it as a whole.
+async fn saved(global: &Global, args: &ApplyArgs, path: &Path) -> Result<Exit> {
+    if !global.listing.is_empty() {
+        let message = "--listing: a saved plan is carried out as it is, nothing is listed for it";
+        return Err(Error::new(ErrorKind::Usage, message).help(format!("restitch apply {}", shown(path))));
     }
-    next.write(&mut out, global.quiet)?;
-    out.flush()?;
-    Ok(Exit::Done)
+    let saved = Saved::read(path)?;
+    let rules = rule_file::load_from(&saved.rule_file(global))?;
+    saved.refuse_if_rules_changed(&rules)?;
+    let options = args.options(global, &saved.id)?;
+    let sources = Sources::open(&rules, &[])?;
+    let mut stores = Stores::default();
+    let mut work = Vec::new();
+    for plan in saved.plan.tables {
+        let location = Uri::parse(&plan.location)?;
+        work.push(Work { store: stores.open(&location, &sources.access(&location)).await?, plan });
+    }
+    let look = async {
+        let mut left = false;
+        for one in &work {
+            left |= apply::saved::look(one.store.as_ref(), &one.plan, &options).await?;
+        }
+        Ok(left)
+    };
+    let mut out = Output::text();
+    let is_left = unless_interrupted(global, look).await?;
+    if !is_left && work.iter().any(|one| one.plan.writes()) {
+        global.say("this plan has been carried out already; nothing was written");
+        return Ok(Exit::Done);
+    }
+    if !global.quiet {
+        let plans: Vec<(&TablePlan, &dyn Store)> = work.iter().map(|one| (&one.plan, one.store.as_ref())).collect();
+        show::show_saved(&mut out, &plans, global.verbose > 0)?;
+        out.flush()?;
+    }
+    carry_out(global, out, &rules, work, &saved.plan.as_of, &options).await
 }
 
 /// One table's plan, and where it is carried out.
@@ -76,16 +129,35 @@ struct Work {
     store: Arc<dyn Store>,
 }
 
-fn work(drawn: Drawn) -> Vec<Work> {
-    let with_plan = drawn.tables.into_iter().filter_map(|table| Some(Work { plan: table.plan?, store: table.store }));
-    with_plan.filter(|work| work.plan.writes()).collect()
+/// Writes, and says what was written and what to run then.
+async fn carry_out(
+    global: &Global,
+    mut out: Output,
+    rules: &Rules,
+    mut work: Vec<Work>,
+    as_of: &str,
+    options: &Options,
+) -> Result<Exit> {
+    work.retain(|one| one.plan.writes());
+    if work.is_empty() {
+        return out.flush().map(|()| Exit::Done);
+    }
+    let next = next::Next::new(rules, work.iter().map(|one| &one.plan));
+    let written = write(work, as_of, options).await?;
+    if !global.quiet {
+        let what = if written == 0 { "markers".to_owned() } else { counted(written, "manifest") };
+        writeln!(out, "{ADDED}✓{ADDED:#} {what} written")?;
+    }
+    next.write(&mut out, global.quiet)?;
+    out.flush()?;
+    Ok(Exit::Done)
 }
 
 /// Carries out one table after the other; says how many manifests were written.
 ///
 /// # Errors
 /// As [`refresh::table`], with what was done to the tables before.
-async fn carry_out(work: Vec<Work>, as_of: &str, options: &Options) -> Result<u64> {
+async fn write(work: Vec<Work>, as_of: &str, options: &Options) -> Result<u64> {
     let mut written = 0;
     let names: Vec<String> = work.iter().map(|one| one.plan.table.clone()).collect();
     for (number, mut one) in work.into_iter().enumerate() {
@@ -97,6 +169,10 @@ async fn carry_out(work: Vec<Work>, as_of: &str, options: &Options) -> Result<u6
 
 /// Says what became of the tables besides the one that failed.
 fn with_the_others(error: Error, names: &[String], failed: usize) -> Error {
+    let error = match error.kind() {
+        ErrorKind::Interrupted | ErrorKind::Terminated => error.help("run again: it comes to the same end"),
+        _ => error,
+    };
     if names.len() == 1 {
         return error;
     }
@@ -107,41 +183,6 @@ fn with_the_others(error: Error, names: &[String], failed: usize) -> Error {
     if left.is_empty() { error } else { error.note(format!("not begun: {}", list(left))) }
 }
 
-/// Does what needs no putting in order: a signal ends it on the spot.
-async fn unless_interrupted<T>(global: &Global, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut signals = global.interrupt();
-    tokio::select! {
-        done = work => done,
-        signal = signal(&mut signals) => Err(Error::new(signal, "interrupted; nothing was written")),
-    }
-}
-
-async fn signal(signals: &mut watch::Receiver<Option<ErrorKind>>) -> ErrorKind {
-    match signals.wait_for(Option::is_some).await {
-        Ok(signal) => signal.expect("waited for"),
-        Err(_) => std::future::pending().await,
-    }
-}
-
-/// Asks on the terminal; anything but `y` and `yes` is a no.
-///
-/// # Errors
-/// `Usage` where standard input is no terminal.
-async fn ask(question: &str) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        let message = "there is no terminal to ask on, and no --yes; nothing was written";
-        return Err(Error::new(ErrorKind::Usage, message).help("to go on without asking: --yes"));
-    }
-    // Nobody is left to ask if standard error is closed; then there is no answer either.
-    let _ = write!(anstream::stderr(), "{question} [y/N] ");
-    let read = || std::io::stdin().lock().lines().next().transpose();
-    let answer = tokio::task::spawn_blocking(read).await;
-    let answer = answer.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
-    let answer = answer.map_err(|error| Error::io("standard input", error))?.unwrap_or_default();
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
-/// `2026-11-22T10:31:04Z`
-fn iso(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.to_string())
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
 }

@@ -1,10 +1,10 @@
 //! What to run once manifests are written: the statements that make the tables, and their new partitions.
 
 use crate::cli::Output;
-use crate::cli::plan::draw::{Drawn, DrawnTable};
+use crate::cli::plan::show::places;
 use crate::ddl::{self, ProjectionBuilder, Statement, TableName};
 use crate::error::{Error, Result};
-use crate::plan::{Action, Change, Requirement, TablePlan};
+use crate::plan::{Action, Change, Kind, Requirement, TablePlan};
 use crate::rules::table::{Engine, Partitions, Rules, Table};
 use crate::uri::{Shown, Uri};
 
@@ -23,15 +23,14 @@ pub struct Next(Vec<OfTable>);
 
 impl Next {
     /// Works them out from what is about to be written.
-    pub fn new(rules: &Rules, drawn: &Drawn) -> Next {
-        let of = |table: &Table| {
-            let drawn: &DrawnTable = drawn.tables.iter().find(|drawn| drawn.name == table.name)?;
-            let plan = drawn.plan.as_ref()?;
-            let statements = statements(table, plan, &drawn.location);
+    pub fn new<'p>(rules: &Rules, plans: impl Iterator<Item = &'p TablePlan>) -> Next {
+        let of = |plan: &TablePlan| {
+            let table = rules.tables.iter().find(|table| table.name == plan.table && plan.kind == Kind::Refresh)?;
+            let statements = statements(table, plan);
             let none = statements.as_ref().is_ok_and(Vec::is_empty);
             (!none).then(|| OfTable { name: table.name.clone(), engines: table.engines.clone(), statements })
         };
-        Next(rules.tables.iter().filter_map(of).collect())
+        Next(plans.filter(|plan| plan.writes()).filter_map(of).collect())
     }
 
     /// Writes them; `bare`: as a script, all of it and nothing else.
@@ -42,9 +41,10 @@ impl Next {
         let lines: usize = self.0.iter().filter_map(|one| one.statements.as_ref().ok()).flatten().map(lines_of).sum();
         let whole = bare || lines <= MAX_LINES;
         if !self.0.is_empty() && !bare {
+            let engines: Vec<Engine> = self.0.iter().flat_map(|one| one.engines.iter().copied()).collect();
             let what = if whole { "run this" } else { "run what this prints" };
             let all = if whole { " (`restitch ddl` prints all of it)" } else { "" };
-            writeln!(out, "next: {what}{}{all}", self.places())?;
+            writeln!(out, "next: {what}{}{all}", places(&engines))?;
         }
         let mut failed: Option<Error> = None;
         for one in self.0 {
@@ -55,21 +55,6 @@ impl Next {
             }
         }
         failed.map_or(Ok(()), |error| Err(error.note("the manifests are written")))
-    }
-
-    /// ` in Athena`: where statements are run.
-    fn places(&self) -> String {
-        let name = |engine: &Engine| match engine {
-            Engine::Athena => Some("Athena"),
-            Engine::Spark => Some("Spark"),
-            Engine::Hive => Some("Hive"),
-            // It reads the tables of a metastore, and makes none of this kind itself.
-            Engine::Trino { .. } => None,
-        };
-        let mut names: Vec<&str> = self.0.iter().flat_map(|one| &one.engines).filter_map(name).collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.is_empty() { String::new() } else { format!(" in {}", names.join(" and ")) }
     }
 }
 
@@ -85,7 +70,8 @@ fn write_statement(out: &mut Output, statement: &Statement, bare: bool) -> Resul
 }
 
 /// What the engine must be told of a table: all of it where it is new, else its new partitions.
-fn statements(table: &Table, plan: &TablePlan, location: &Uri) -> Result<Vec<Statement>> {
+fn statements(table: &Table, plan: &TablePlan) -> Result<Vec<Statement>> {
+    let location = &Uri::parse(&plan.location)?;
     let name = TableName::new(None, &table.name);
     let is_new = plan.marker_requires == Requirement::Absent;
     let created = || plan.changes.iter().filter(|change| change.action == Action::Create);

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::apply::Options;
 use crate::apply::current::Planning;
+use crate::apply::interrupt::Interrupt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::brakes::Allowed;
 use crate::rules::did_you_mean;
@@ -103,9 +105,9 @@ fn no_rule_named(text: &str, rules: &Rules) -> Error {
     }
 }
 
-/// How writes are done.
+/// How a location is locked.
 #[derive(clap::Args)]
-pub struct WritingArgs {
+pub struct LockingArgs {
     /// How long to wait for another run that is writing to the same table
     #[arg(long, value_name = "TIME", default_value = "90s")]
     lock_timeout: Time,
@@ -113,22 +115,17 @@ pub struct WritingArgs {
     /// Go on where the store cannot write under a condition: nobody else ever writes there
     #[arg(long)]
     single_writer: bool,
-
-    /// Manifests written at once
-    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    concurrency: u16,
 }
 
-impl WritingArgs {
+impl LockingArgs {
     /// The options of a run that carries out the plan of this id.
     ///
     /// # Errors
     /// `Io` if the system has no random numbers.
-    pub fn options(&self, plan: &str, interrupt: crate::apply::interrupt::Interrupt) -> Result<crate::apply::Options> {
-        let mut options = crate::apply::Options::new(plan)?;
+    pub fn options(&self, plan: &str, interrupt: Interrupt) -> Result<Options> {
+        let mut options = Options::new(plan)?;
         options.lock_timeout = self.lock_timeout.0;
         options.single_writer = self.single_writer;
-        options.concurrency = self.concurrency.into();
         options.interrupt = interrupt;
         Ok(options)
     }

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::args::PlanningArgs;
-use super::unmatched::Unmatched;
 use crate::apply::Options;
 use crate::apply::current::{self, Planned, Planning};
 use crate::apply::lease::{self, Found};
@@ -13,13 +11,15 @@ use crate::apply::mapped::{self, Mapped, MappedTable};
 use crate::cli::{Global, Progress};
 use crate::error::{Error, Result};
 use crate::listing::Sources;
-use crate::listing::survey::{self, Listed};
+use crate::listing::survey::Listed;
+use crate::map::Sink;
 use crate::map::group::TableGroups;
 use crate::map::shapes::Shapes;
 use crate::plan::TablePlan;
+use crate::plan::marker::Marker;
 use crate::plan::traps::{TrapCounts, Traps};
 use crate::rules::table::{Removed, Rules, Table};
-use crate::store::{self, Store};
+use crate::store::{Store, Stores};
 use crate::uri::Uri;
 
 /// Tables planned at once.
@@ -39,7 +39,9 @@ pub struct Drawn {
 pub struct DrawnTable {
     pub name: String,
     pub location: Uri,
-    /// Missing where a refusal leaves nothing to compare, and where nothing of a removed table is left.
+    /// The marker that was found; `None` where there is none, or none that can be read.
+    pub published: Option<Marker>,
+    /// Missing where a refusal leaves nothing to compare.
     pub plan: Option<TablePlan>,
     pub refusals: Vec<Error>,
     pub traps: Traps,
@@ -84,27 +86,31 @@ struct Place {
     found: Result<Option<Found>>,
 }
 
-/// Draws up the plan of all tables. With the options of a run that is to write, other runs' leases are waited for.
+/// Draws up the plan of all tables. With the options of a run that is to write, other runs' leases are waited for. `also`
+/// sees what the rules say of each object.
 ///
 /// # Errors
 /// Of the listing and the stores, and for what cannot be published at all. What a person may let happen is a refusal.
-pub async fn draw(global: &Global, rules: &Rules, args: &PlanningArgs, run: Option<&Options>) -> Result<Drawn> {
-    let mut planning = args.planning(rules)?;
+pub async fn draw(
+    global: &Global,
+    rules: &Rules,
+    sources: &Sources,
+    mut planning: Planning,
+    also: &mut impl Sink,
+    run: Option<&Options>,
+) -> Result<Drawn> {
     let locations = rules.tables.iter().map(current::publishable).collect::<Result<Vec<&Uri>>>()?;
-    let sources = Sources::open(rules, &global.listing)?;
     // An older listing must never undo what a newer one published: markers first, then the listing.
+    let mut stores = Stores::default();
+    let mut open = Vec::with_capacity(locations.len());
+    for location in locations {
+        open.push((location, stores.open(location, &sources.access(location)).await?));
+    }
     let places: Vec<Place> =
-        stream::iter(locations).map(|location| place(location, &sources, run)).buffered(TABLES).try_collect().await?;
-    let mut unmatched = Unmatched::create(args.unmatched.as_deref())?;
-    let mapped = {
-        let progress = Progress::start(global);
-        let mut show = |at: &survey::Progress<'_>| {
-            let prefix = at.prefix.map_or_else(|| "everything".to_owned(), Uri::shown);
-            progress.say(format_args!("listing  {prefix}  {} keys", at.keys));
-        };
-        mapped::all(rules, &sources, &mut unmatched, &mut show).await?
-    };
-    unmatched.finish()?;
+        stream::iter(open).map(|(location, store)| place(location, store, run)).buffered(TABLES).try_collect().await?;
+    let progress = Progress::start(global);
+    let mapped = mapped::all(rules, sources, also, &mut |at| progress.listing(at)).await?;
+    drop(progress);
     let Mapped { listed, as_of, tables, left_out } = mapped;
     (planning.as_of, planning.now) = (as_of, mapped::now_s());
     let each = rules.tables.iter().zip(places).zip(tables);
@@ -114,13 +120,13 @@ pub async fn draw(global: &Global, rules: &Rules, args: &PlanningArgs, run: Opti
         .try_collect()
         .await?;
     for removed in &rules.removed {
-        drawn.extend(draw_removed(removed, &sources, &planning).await?);
+        let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
+        drawn.extend(draw_removed(removed, store, &planning).await?);
     }
     Ok(Drawn { as_of, listed, tables: drawn, left_out })
 }
 
-async fn place(location: &Uri, sources: &Sources, run: Option<&Options>) -> Result<Place> {
-    let store = store::open(location, &sources.access(location)).await?;
+async fn place(location: &Uri, store: Arc<dyn Store>, run: Option<&Options>) -> Result<Place> {
     let found = match run {
         Some(options) => lease::wait_until_free(store.as_ref(), location, options).await,
         None => lease::read(store.as_ref(), location).await,
@@ -140,6 +146,7 @@ async fn draw_table(table: &Table, place: Place, mapped: MappedTable, planning: 
     let mut refusals = mapped.refusals(table);
     let MappedTable { groups, traps, trapped, .. } = mapped;
     let TableGroups { refused: skipped, left, .. } = groups;
+    let published = place.found.as_ref().ok().and_then(|found| Some(found.as_ref()?.marker.clone()));
     let planned = match place.found {
         Ok(found) => refusal_aside(current::table(place.store.as_ref(), table, found, groups, planning).await)?,
         Err(error) => Err(error),
@@ -148,16 +155,15 @@ async fn draw_table(table: &Table, place: Place, mapped: MappedTable, planning: 
         planned.unwrap_or_else(|error| Planned { plan: None, refusals: vec![error] });
     refusals.extend(more);
     let (name, location, store) = (table.name.clone(), place.location, place.store);
-    Ok(DrawnTable { name, location, plan, refusals, traps, trapped, skipped, left, store })
+    Ok(DrawnTable { name, location, published, plan, refusals, traps, trapped, skipped, left, store })
 }
 
-async fn draw_removed(removed: &Removed, sources: &Sources, planning: &Planning) -> Result<Option<DrawnTable>> {
-    let location = &removed.location;
-    let store = store::open(location, &sources.access(location)).await?;
+async fn draw_removed(removed: &Removed, store: Arc<dyn Store>, planning: &Planning) -> Result<Option<DrawnTable>> {
     let Some(planned) = current::removed(store.as_ref(), removed, planning).await? else { return Ok(None) };
     Ok(Some(DrawnTable {
         name: removed.name.clone(),
-        location: location.clone(),
+        location: removed.location.clone(),
+        published: None,
         plan: planned.plan,
         refusals: planned.refusals,
         traps: Traps::default(),

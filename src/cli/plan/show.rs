@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::draw::{Drawn, DrawnTable};
+use super::draw::Drawn;
 use crate::cli::Output;
 use crate::cli::show::{ADDED, DIM, REMOVED, STRONG, WARNING};
 use crate::error::Result;
@@ -13,6 +13,8 @@ use crate::plan::brakes::grouped;
 use crate::plan::cost::Cost;
 use crate::plan::traps::{Level, ReaderName, Trap};
 use crate::plan::{Action, Change, Kind, Requirement, TablePlan};
+use crate::rules::table::Engine;
+use crate::store::Store;
 use crate::uri::{Shown, Uri};
 
 /// Columns of a terminal that everything fits into.
@@ -31,13 +33,26 @@ const SHAPES_SHOWN: usize = 4;
 pub fn show(out: &mut Output, drawn: &Drawn, all: bool) -> Result<()> {
     listing(out, drawn)?;
     writeln!(out)?;
-    let width = drawn.tables.iter().map(|table| columns(&shown(&table.name))).max().unwrap_or(0);
-    for table in &drawn.tables {
-        self::table(out, table, width, all)?;
-    }
+    let tables: Vec<(&str, Option<&TablePlan>)> =
+        drawn.tables.iter().map(|table| (table.name.as_str(), table.plan.as_ref())).collect();
+    self::tables(out, &tables, all)?;
     left_out(out, drawn, all)?;
     warnings(out, drawn)?;
-    summary(out, drawn)
+    writeln!(out)?;
+    if drawn.is_refused() {
+        return writeln!(out, "{STRONG}plan: refused{STRONG:#}, as follows; nothing is written");
+    }
+    let priced = drawn.tables.iter().filter_map(|table| Some((table.plan.as_ref()?, table.store.as_ref())));
+    summary(out, &priced.collect::<Vec<_>>())
+}
+
+/// Prints what a saved plan is to do, with the store of each of its tables.
+pub fn show_saved(out: &mut Output, plans: &[(&TablePlan, &dyn Store)], all: bool) -> Result<()> {
+    let tables: Vec<(&str, Option<&TablePlan>)> =
+        plans.iter().map(|(plan, _)| (plan.table.as_str(), Some(*plan))).collect();
+    self::tables(out, &tables, all)?;
+    writeln!(out)?;
+    summary(out, plans)
 }
 
 fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
@@ -61,9 +76,13 @@ fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
     Ok(())
 }
 
-fn table(out: &mut Output, table: &DrawnTable, width: usize, all: bool) -> Result<()> {
-    let name = left(&shown(&table.name), width);
-    let Some(plan) = &table.plan else {
+fn tables(out: &mut Output, tables: &[(&str, Option<&TablePlan>)], all: bool) -> Result<()> {
+    let width = tables.iter().map(|(name, _)| columns(&shown(name))).max().unwrap_or(0);
+    tables.iter().try_for_each(|(name, plan)| table(out, &left(&shown(name), width), *plan, all))
+}
+
+fn table(out: &mut Output, name: &str, plan: Option<&TablePlan>, all: bool) -> Result<()> {
+    let Some(plan) = plan else {
         return writeln!(out, "{STRONG}{name}{STRONG:#}    refused");
     };
     let changes = plan.changes.len() as u64;
@@ -80,7 +99,7 @@ fn table(out: &mut Output, table: &DrawnTable, width: usize, all: bool) -> Resul
     let partitions = counted(plan.after.partitions.max(plan.before.partitions), "partition");
     let change = if changes == 1 { "1 changes".to_owned() } else { format!("{} change", grouped(changes)) };
     let counts = if plan.columns.is_empty() { "not partitioned".to_owned() } else { format!("{partitions}, {change}") };
-    writeln!(out, "{STRONG}{name}{STRONG:#}    {kind}    {counts}    {}", table.location.shown())?;
+    writeln!(out, "{STRONG}{name}{STRONG:#}    {kind}    {counts}    {}", shown(&plan.location))?;
     self::changes(out, plan, all)
 }
 
@@ -114,13 +133,9 @@ struct Row {
 
 impl Row {
     fn of(change: &Change) -> Row {
-        let values = change.partition.0.iter();
-        let values: Vec<String> = values
-            .map(|(column, value)| format!("{}={}", Shown(column), Shown(value.as_deref().unwrap_or("NULL"))))
-            .collect();
         Row {
             action: change.action,
-            partition: if values.is_empty() { "the whole table".to_owned() } else { values.join(" ") },
+            partition: change.partition.shown(),
             lines: counted(change.lines, "line"),
             difference: difference(change.action, change.added, change.removed),
             note: if change.action == Action::Empty { "emptied, a query reads 0 rows" } else { "" },
@@ -290,15 +305,11 @@ fn warnings(out: &mut Output, drawn: &Drawn) -> Result<()> {
 }
 
 /// What it comes to: counts, requests, dollars, and what readers see.
-fn summary(out: &mut Output, drawn: &Drawn) -> Result<()> {
-    writeln!(out)?;
-    if drawn.is_refused() {
-        return writeln!(out, "{STRONG}plan: refused{STRONG:#}, as follows; nothing is written");
-    }
-    if drawn.is_empty() {
+fn summary(out: &mut Output, plans: &[(&TablePlan, &dyn Store)]) -> Result<()> {
+    if !plans.iter().any(|(plan, _)| plan.writes()) {
         return writeln!(out, "{STRONG}no change{STRONG:#}: what is published is what the rules say");
     }
-    let count = |action| drawn.plans().map(|plan| plan.count(action) as u64).sum::<u64>();
+    let count = |action| plans.iter().map(|(plan, _)| plan.count(action) as u64).sum::<u64>();
     let actions = [(Action::Create, "to add"), (Action::Change, "to change"), (Action::Empty, "to empty")];
     let counts: Vec<String> = actions
         .iter()
@@ -307,25 +318,22 @@ fn summary(out: &mut Output, drawn: &Drawn) -> Result<()> {
         .map(|(count, what)| format!("{} {what}", grouped(count)))
         .collect();
     let counts = if counts.is_empty() { "markers only".to_owned() } else { counts.join(", ") };
-    let of = |table: &DrawnTable| {
-        let plan = table.plan.as_ref();
-        plan.map(|plan| Cost::of(plan, table.store.traits().dollars_per_1000_writes)).unwrap_or_default()
-    };
-    let cost: Cost = drawn.tables.iter().map(of).sum();
-    let priced = drawn.tables.iter().any(|table| table.store.traits().dollars_per_1000_writes > 0.0);
+    let price = |store: &dyn Store| store.traits().dollars_per_1000_writes;
+    let cost: Cost = plans.iter().map(|(plan, store)| Cost::of(plan, price(*store))).sum();
+    let priced = plans.iter().any(|(_, store)| price(*store) > 0.0);
     let dollars = if priced { format!(", ${:.2}", cost.dollars) } else { String::new() };
     let text = format!(
         "{counts}; {} to write ({}, {} of markers){dollars}; {}",
         counted(cost.requests(), "request"),
         counted(cost.manifests, "manifest"),
         grouped(cost.markers),
-        readers_see(drawn)
+        readers_see(plans)
     );
     write_wrapped(out, &format!("{STRONG}plan:{STRONG:#} "), 6, &text)
 }
 
-fn readers_see(drawn: &Drawn) -> String {
-    let moved: u64 = drawn.plans().map(|plan| plan.moved_lines).sum();
+fn readers_see(plans: &[(&TablePlan, &dyn Store)]) -> String {
+    let moved: u64 = plans.iter().map(|(plan, _)| plan.moved_lines).sum();
     if moved > 0 {
         let lines = if moved == 1 { "1 line moves".to_owned() } else { format!("{} lines move", grouped(moved)) };
         return format!(
@@ -333,7 +341,8 @@ fn readers_see(drawn: &Drawn) -> String {
              some see it not at all"
         );
     }
-    if drawn.plans().filter(|plan| plan.writes()).all(|plan| plan.marker_requires == Requirement::Absent) {
+    let mut written = plans.iter().map(|(plan, _)| plan).filter(|plan| plan.writes());
+    if written.all(|plan| plan.marker_requires == Requirement::Absent) {
         return "nothing of these tables was published before".to_owned();
     }
     "nothing moves between partitions, so readers see each partition old or new".to_owned()
@@ -360,16 +369,16 @@ fn write_wrapped(out: &mut Output, head: &str, indent: usize, text: &str) -> Res
     flush(out, &line)
 }
 
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     Shown(text).to_string()
 }
 
 /// As many columns as a terminal needs, for all that is not wide; `text` has no styles in it.
-fn columns(text: &str) -> usize {
+pub fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-fn left(text: &str, width: usize) -> String {
+pub fn left(text: &str, width: usize) -> String {
     format!("{text:<width$}")
 }
 
@@ -383,6 +392,21 @@ fn shortened(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// ` in Athena`: where statements are run.
+pub fn places(engines: &[Engine]) -> String {
+    let name = |engine: &Engine| match engine {
+        Engine::Athena => Some("Athena"),
+        Engine::Spark => Some("Spark"),
+        Engine::Hive => Some("Hive"),
+        // It reads the tables of a metastore, and makes none of this kind itself.
+        Engine::Trino { .. } => None,
+    };
+    let mut names: Vec<&str> = engines.iter().filter_map(name).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() { String::new() } else { format!(" in {}", names.join(" and ")) }
 }
 
 /// `1,204 lines`

@@ -1,0 +1,228 @@
+//! `plan --json`: the same as the text, for programs; `docs/publishing.md` says what each field means.
+
+use serde::Serialize;
+
+use super::draw::{Drawn, DrawnTable};
+use super::iso;
+use crate::cli::Output;
+use crate::error::{Error, ErrorKind, Result};
+use crate::listing::survey::Listed;
+use crate::map::Why;
+use crate::map::shapes::Shapes;
+use crate::plan::cost::Cost;
+use crate::plan::traps::{Level, ReaderName, Trap};
+use crate::plan::{Action, Change, Counts, Kind, PLAN_VERSION, Partition, Requirement, TablePlan};
+
+/// Writes one document and a newline.
+///
+/// # Errors
+/// Of standard output.
+pub fn write(out: &mut Output, id: &str, drawn: &Drawn) -> Result<()> {
+    let text = serde_json::to_vec_pretty(&Document::new(id, drawn)).expect("every field has a form in JSON");
+    out.write(&text)?;
+    out.write(b"\n")
+}
+
+#[derive(Serialize)]
+struct Document<'d> {
+    version: u32,
+    id: &'d str,
+    as_of: String,
+    refused: bool,
+    changes: bool,
+    listing: Vec<Listing>,
+    tables: Vec<Table<'d>>,
+    left_out: Vec<LeftOut<'d>>,
+    cost: Cost,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    /// `null`: everything.
+    prefix: Option<String>,
+    keys: u64,
+    requests: u64,
+    throttled: u64,
+    seconds: f64,
+    /// `null`: live.
+    as_of: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Table<'d> {
+    table: &'d str,
+    location: String,
+    /// The rest is there only where something could be compared.
+    #[serde(flatten)]
+    plan: Option<Planned<'d>>,
+    left: u64,
+    skipped: u64,
+    refusals: Vec<Refusal<'d>>,
+    traps: Vec<Trapped>,
+}
+
+#[derive(Serialize)]
+struct Planned<'d> {
+    kind: &'static str,
+    columns: &'d [String],
+    before: Counts,
+    after: Counts,
+    moved_lines: u64,
+    unfinished: bool,
+    changes: Vec<Changed<'d>>,
+}
+
+#[derive(Serialize)]
+struct Changed<'d> {
+    action: Action,
+    key: &'d str,
+    partition: &'d Partition,
+    lines: u64,
+    added: u64,
+    removed: u64,
+}
+
+#[derive(Serialize)]
+struct Refusal<'d> {
+    kind: &'static str,
+    message: &'d str,
+    notes: &'d [String],
+    help: Option<&'d str>,
+}
+
+#[derive(Serialize)]
+struct Trapped {
+    trap: &'static str,
+    level: &'static str,
+    readers: Vec<String>,
+    /// Of a trap on lines.
+    lines: Option<u64>,
+    /// A line, or what was found on the table.
+    found: String,
+    reason: &'static str,
+    help: &'static str,
+}
+
+#[derive(Serialize)]
+struct LeftOut<'d> {
+    why: &'static str,
+    count: u64,
+    shapes: Vec<Shape<'d>>,
+}
+
+#[derive(Serialize)]
+struct Shape<'d> {
+    /// `null`: all that have no entry of their own.
+    shape: Option<&'d str>,
+    count: u64,
+    example: String,
+}
+
+impl<'d> Document<'d> {
+    fn new(id: &'d str, drawn: &'d Drawn) -> Document<'d> {
+        let cost = |table: &DrawnTable| {
+            let plan = table.plan.as_ref();
+            plan.map(|plan| Cost::of(plan, table.store.traits().dollars_per_1000_writes)).unwrap_or_default()
+        };
+        Document {
+            version: PLAN_VERSION,
+            id,
+            as_of: iso(drawn.as_of),
+            refused: drawn.is_refused(),
+            changes: !drawn.is_empty(),
+            listing: drawn.listed.iter().map(listing).collect(),
+            tables: drawn.tables.iter().map(table).collect(),
+            left_out: drawn.left_out.reasons().map(|(why, count)| left_out(&drawn.left_out, why, count)).collect(),
+            cost: drawn.tables.iter().map(cost).sum(),
+        }
+    }
+}
+
+fn listing(listed: &Listed) -> Listing {
+    Listing {
+        prefix: listed.prefix.as_ref().map(|prefix| prefix.raw()),
+        keys: listed.keys,
+        requests: listed.requests.lists + listed.requests.gets,
+        throttled: listed.requests.throttled,
+        seconds: listed.took.as_millis() as f64 / 1000.0,
+        as_of: listed.as_of.map(iso),
+    }
+}
+
+fn table(table: &DrawnTable) -> Table<'_> {
+    Table {
+        table: &table.name,
+        location: table.location.raw(),
+        plan: table.plan.as_ref().map(planned),
+        left: table.left,
+        skipped: table.skipped,
+        refusals: table.refusals.iter().map(refusal).collect(),
+        traps: traps(table),
+    }
+}
+
+fn planned(plan: &TablePlan) -> Planned<'_> {
+    Planned {
+        kind: match plan.kind {
+            _ if plan.marker_requires == Requirement::Absent => "new",
+            Kind::Refresh => "refresh",
+            Kind::Remove => "remove",
+        },
+        columns: &plan.columns,
+        before: plan.before,
+        after: plan.after,
+        moved_lines: plan.moved_lines,
+        unfinished: plan.unfinished,
+        changes: plan.changes.iter().map(changed).collect(),
+    }
+}
+
+fn changed(change: &Change) -> Changed<'_> {
+    let Change { action, key, partition, lines, added, removed, .. } = change;
+    Changed { action: *action, key, partition, lines: *lines, added: *added, removed: *removed }
+}
+
+fn refusal(error: &Error) -> Refusal<'_> {
+    let kind = match error.kind() {
+        ErrorKind::Brake => "brake",
+        ErrorKind::Moves => "moves",
+        ErrorKind::Ownership => "ownership",
+        ErrorKind::Trap => "trap",
+        ErrorKind::Leased => "leased",
+        _ => "error",
+    };
+    Refusal { kind, message: error.message(), notes: error.notes(), help: error.help_text() }
+}
+
+fn traps(table: &DrawnTable) -> Vec<Trapped> {
+    let readers =
+        |trap: &Trap| table.traps.readers_of(trap).into_iter().map(|one| ReaderName(one).to_string()).collect();
+    let level = |level| match level {
+        Level::Warning => "warning",
+        Level::Error => "error",
+    };
+    let of_table = table.traps.on_table().iter().map(|finding| (finding.of(), None, finding.detail.clone()));
+    let of_lines = table.trapped.iter().map(|(trap, lines, example)| (trap, Some(lines), example));
+    let both = of_table.chain(of_lines).filter_map(|(trap, lines, found)| {
+        let level = level(table.traps.level(trap)?);
+        Some(Trapped {
+            trap: trap.name,
+            level,
+            readers: readers(trap),
+            lines,
+            found,
+            reason: trap.reason,
+            help: trap.help,
+        })
+    });
+    both.collect()
+}
+
+fn left_out(shapes: &Shapes, why: Why, count: u64) -> LeftOut<'_> {
+    let shapes = shapes.shapes(why).into_iter().map(|one| Shape {
+        shape: one.shape,
+        count: one.count,
+        example: one.example.raw(),
+    });
+    LeftOut { why: why.name(), count, shapes: shapes.collect() }
+}
