@@ -62,7 +62,10 @@ fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
         .map(|listed| {
             let prefix = listed.prefix.as_ref().map_or_else(|| "everything".to_owned(), Uri::shown);
             let asked = listed.requests.lists + listed.requests.gets;
-            let requests = if asked == 0 { String::new() } else { counted(asked, "request") };
+            let mut requests = if asked == 0 { String::new() } else { counted(asked, "request") };
+            if listed.requests.throttled > 0 {
+                requests += &format!(", {} throttled", listed.requests.throttled);
+            }
             [shortened(&prefix, 48), counted(listed.keys, "key"), requests, seconds(listed.took)]
         })
         .collect();

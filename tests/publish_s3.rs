@@ -1,0 +1,477 @@
+//! The real binary, publishing to S3: two buckets in two regions against the in-process server, and everything that goes
+//! wrong between them. Whatever a run prints is searched for the secret key.
+#![cfg(all(feature = "cli", feature = "s3"))]
+
+mod s3_server;
+
+use std::process::Command;
+use std::time::Duration;
+
+use s3_server::{Access, Conditions, Fault, Kind, SECRET_KEY, Server, Tags};
+use snapbox::{assert_data_eq, str};
+use tempfile::TempDir;
+
+const RULES: &str = r#"
+project = "shop"
+
+[defaults]
+location = 's3://tables/{table}/'
+
+[table.taxes]
+columns        = ["id bigint", "amount double"]
+partitioned_by = ["region string"]
+format         = "csv"
+
+[[table.taxes.rule]]
+match = 's3://data-us/data/{region}/taxes*.csv'
+
+[[table.taxes.rule]]
+match = 's3://data-eu/historical/'
+set   = { region = "emea" }
+"#;
+
+/// A server with the objects of [`RULES`], and a folder with the rule file.
+struct Shop {
+    server: Server,
+    folder: TempDir,
+}
+
+/// What a run of restitch left.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Shop {
+    fn open() -> Shop {
+        let shop = Shop::with_rules(RULES);
+        for key in ["data/amer/taxes1.csv", "data/amer/taxes2.csv", "data/apac/taxes 3.csv", "data/amer/unicorns.csv"] {
+            shop.server.insert("data-us", key, "1,2.0\n");
+        }
+        for key in ["historical/2019.csv", "historical/2020.csv"] {
+            shop.server.insert("data-eu", key, "1,2.0\n");
+        }
+        shop
+    }
+
+    fn with_rules(rules: &str) -> Shop {
+        let server = Server::start();
+        server.bucket("data-us", "us-west-2");
+        server.bucket("data-eu", "eu-central-1");
+        server.bucket("tables", "us-east-1");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("restitch.toml"), rules).unwrap();
+        Shop { server, folder }
+    }
+
+    fn command(&self, args: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_restitch"));
+        command.args(args.split_whitespace()).current_dir(self.folder.path()).env_clear();
+        command.envs(self.server.environment()).env("NO_PROXY", "127.0.0.1");
+        command
+    }
+
+    fn run(&self, args: &str) -> Ran {
+        self.ran(self.command(args))
+    }
+
+    fn ran(&self, mut command: Command) -> Ran {
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(!text.contains(SECRET_KEY), "the secret is printed:\n{text}");
+            text.replace(&self.server.url(), "[URL]")
+        };
+        Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    fn manifest(&self, key: &str) -> String {
+        let body = self.server.body("tables", key).unwrap_or_else(|| panic!("no {key}"));
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "exit {:?}\n--- stdout\n{}--- stderr\n{}", self.code, self.out, self.err)
+    }
+}
+
+impl Ran {
+    fn assert(&self, code: i32) -> &Ran {
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+}
+
+/// Every manifest that [`RULES`] make of [`Shop::open`].
+fn assert_published(shop: &Shop) {
+    assert_eq!(
+        shop.manifest("taxes/region=amer/symlink.txt"),
+        "s3://data-us/data/amer/taxes1.csv\ns3://data-us/data/amer/taxes2.csv\n"
+    );
+    assert_eq!(shop.manifest("taxes/region=apac/symlink.txt"), "s3://data-us/data/apac/taxes 3.csv\n");
+    assert_eq!(
+        shop.manifest("taxes/region=emea/symlink.txt"),
+        "s3://data-eu/historical/2019.csv\ns3://data-eu/historical/2020.csv\n"
+    );
+    let marker = shop.manifest("taxes/_restitch.json");
+    assert!(!marker.contains("lease") && !marker.contains("unfinished"), "{marker}");
+}
+
+#[test]
+fn two_buckets_in_two_regions_become_one_table_and_stay_it() {
+    let shop = Shop::open();
+    shop.run("apply --yes").assert(0);
+    assert_published(&shop);
+    assert_eq!(shop.server.keys("tables").len(), 4);
+
+    shop.server.reset_counts();
+    let planned = shop.run("plan --detailed-exitcode");
+    planned.assert(0);
+    assert!(planned.out.contains("no change"), "{planned}");
+    shop.run("apply --yes").assert(0);
+    assert_eq!(shop.server.counts().writes(), 0);
+
+    shop.server.insert("data-us", "data/apac/taxes4.csv", "1,2.0\n");
+    shop.server.remove("data-us", "data/amer/taxes1.csv");
+    shop.server.remove("data-eu", "historical/2019.csv");
+    shop.server.remove("data-eu", "historical/2020.csv");
+    shop.run("plan --detailed-exitcode --allow-empty").assert(2);
+    shop.run("apply --yes --allow-empty").assert(0);
+    assert_eq!(shop.manifest("taxes/region=amer/symlink.txt"), "s3://data-us/data/amer/taxes2.csv\n");
+    assert_eq!(
+        shop.manifest("taxes/region=apac/symlink.txt"),
+        "s3://data-us/data/apac/taxes 3.csv\ns3://data-us/data/apac/taxes4.csv\n"
+    );
+    assert_eq!(shop.manifest("taxes/region=emea/symlink.txt"), "");
+}
+
+#[test]
+fn partitions_that_do_not_change_cost_no_request_each() {
+    let shop = Shop::open();
+    for n in 0..10_000 {
+        let key = format!("data/r{n:05}/taxes.csv");
+        shop.server.insert("data-us", &key, "1,2.0\n");
+        shop.server.insert("tables", &format!("taxes/region=r{n:05}/symlink.txt"), format!("s3://data-us/{key}\n"));
+    }
+    shop.run("apply --yes --adopt").assert(0);
+    assert_published(&shop);
+    shop.server.reset_counts();
+    let planned = shop.run("plan");
+    assert!(planned.out.contains("no change"), "{planned}");
+    // 11 pages of objects and 11 of manifests, the probes for table formats, the marker: no request a partition.
+    let counts = shop.server.counts();
+    assert!(counts.all() < 50 && counts.writes() == 0, "{counts:?}");
+}
+
+#[test]
+fn a_tag_that_proves_nothing_costs_a_read_and_never_a_write() {
+    let shop = Shop::open();
+    shop.server.set(|settings| settings.tags = Tags::Kms);
+    shop.run("apply --yes").assert(0);
+    assert_published(&shop);
+    let reads = |args: &str| {
+        shop.server.reset_counts();
+        shop.run(args).assert(0);
+        let counts = shop.server.counts();
+        (counts.of(Kind::Get), counts.writes())
+    };
+    let (with_kms, writes) = reads("apply --yes");
+    assert_eq!(writes, 0);
+    for key in shop.server.keys("tables") {
+        let body = shop.manifest(&key);
+        shop.server.set(|settings| settings.tags = Tags::Md5);
+        shop.server.insert("tables", &key, body);
+    }
+    let (with_md5, _) = reads("apply --yes");
+    assert_eq!(with_kms - with_md5, 3, "one read a manifest");
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_or_late_comes_out_right() {
+    for fault in [Fault::LostAnswer, Fault::LostRequest, Fault::Conflict, Fault::Internal, Fault::TornAnswer] {
+        let shop = Shop::open();
+        let mut struck = std::collections::HashSet::new();
+        shop.server.script(move |call| (call.kind == Kind::Put && struck.insert(call.key.clone())).then_some(fault));
+        let applied = shop.run("apply --yes");
+        assert_eq!(applied.code, Some(0), "{fault:?}: {applied}");
+        assert_published(&shop);
+        shop.server.clear_script();
+        shop.server.reset_counts();
+        shop.run("apply --yes").assert(0);
+        assert_eq!(shop.server.counts().writes(), 0, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_listing_that_breaks_off_is_asked_again_or_nothing_is_written() {
+    for fault in [Fault::TornAnswer, Fault::LostAnswer, Fault::ErrorDocument] {
+        let shop = Shop::open();
+        shop.server.script(move |call| (call.kind == Kind::List && call.before % 4 == 1).then_some(fault));
+        shop.run("apply --yes").assert(0);
+        assert_published(&shop);
+    }
+    let shop = Shop::open();
+    shop.server.script(|call| (call.kind == Kind::List && call.bucket == "data-eu").then_some(Fault::TornAnswer));
+    let mut apply = shop.command("apply --yes");
+    apply.env("AWS_MAX_ATTEMPTS", "2");
+    shop.ran(apply).assert(1);
+    assert!(shop.server.keys("tables").is_empty());
+}
+
+#[test]
+fn throttling_is_retried_and_counted() {
+    let shop = Shop::open();
+    let mut requests = 0;
+    shop.server.script(move |_| {
+        requests += 1;
+        (requests % 3 == 0).then_some(Fault::SlowDown)
+    });
+    let applied = shop.run("apply --yes");
+    applied.assert(0);
+    assert_published(&shop);
+    assert!(applied.out.contains(" throttled"), "{applied}");
+}
+
+#[test]
+fn each_failure_says_what_where_why_and_what_to_do() {
+    let shop = Shop::open();
+    shop.server.bucket_with("shut", "us-east-1", Access::Denied);
+    let rules = |from: &str, to: &str| {
+        let rules = RULES.replace("s3://data-us/", from).replace("s3://tables/", to);
+        std::fs::write(shop.folder.path().join("restitch.toml"), rules).unwrap();
+    };
+    let said = |change: &dyn Fn(&mut Command)| {
+        let mut plan = shop.command("plan");
+        change(plan.env("AWS_MAX_ATTEMPTS", "2"));
+        let ran = shop.ran(plan);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran}");
+        ran.err
+    };
+
+    rules("s3://shut/", "s3://tables/");
+    assert_data_eq!(said(&|_| {}), str![[r#"
+error: listing s3://shut/data/ is denied
+  listing s3://shut/data/: [URL] answers 403 AccessDenied: Access Denied
+  help: these credentials need s3:ListBucket on arn:aws:s3:::shut
+        if its owner lets others pay:
+        [[listing]]
+        prefix = 's3://shut/'
+        requester_pays = true
+
+"#]]);
+    rules("s3://data-us/", "s3://shut/");
+    assert_data_eq!(said(&|_| {}), str![[r#"
+error: reading s3://shut/taxes/_restitch.json is denied
+  reading s3://shut/taxes/_restitch.json: [URL] answers 403 AccessDenied: Access Denied
+  help: these credentials need s3:GetObject on arn:aws:s3:::shut/taxes/_restitch.json, and s3:ListBucket to be told what is missing
+        if its owner lets others pay:
+        [[listing]]
+        prefix = 's3://shut/'
+        requester_pays = true
+
+"#]]);
+    rules("s3://missing/", "s3://tables/");
+    assert_data_eq!(said(&|_| {}), str![[r#"
+error: there is no bucket `missing` at [URL]
+  listing s3://missing/data/: [URL] answers 404 NoSuchBucket
+  help: look at its name in the rule file
+
+"#]]);
+    rules("s3://data-us/", "s3://missing/");
+    assert_data_eq!(said(&|_| {}), str![[r#"
+error: there is no bucket `missing` at [URL]
+  reading s3://missing/taxes/_restitch.json: [URL] answers 404 NoSuchBucket
+  help: look at its name in the rule file
+
+"#]]);
+
+    rules("s3://data-us/", "s3://tables/");
+    let without = |plan: &mut Command| {
+        plan.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    };
+    assert_data_eq!(said(&without), str![[r#"
+error: reading s3://tables/taxes/_restitch.json needs AWS credentials
+  none were found
+  help: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in: aws sso login
+        or name a profile:
+        [[listing]]
+        prefix = 's3://tables/'
+        profile = "…"
+        or, if the bucket is open to everybody:
+        [[listing]]
+        prefix = 's3://tables/'
+        anonymous = true
+
+"#]]);
+    let wrong = |plan: &mut Command| {
+        plan.env("AWS_SECRET_ACCESS_KEY", "mistyped");
+    };
+    assert_data_eq!(said(&wrong), str![[r#"
+error: [URL] takes the secret key for wrong
+  reading s3://tables/taxes/_restitch.json: [URL] answers 403 SignatureDoesNotMatch
+  help: look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or ~/.aws
+
+"#]]);
+    let nobody = |plan: &mut Command| {
+        plan.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    };
+    assert_data_eq!(said(&nobody), str![[r#"
+error: nobody answers at http://127.0.0.1:9
+  reading s3://tables/taxes/_restitch.json: Connection refused
+  help: look at AWS_ENDPOINT_URL, or `endpoint_url` in ~/.aws/config
+
+"#]]);
+    let no_host = |plan: &mut Command| {
+        plan.env("AWS_ENDPOINT_URL", "http://s3.invalid");
+    };
+    assert_data_eq!(said(&no_host), str![[r#"
+error: nobody answers at http://s3.invalid
+  reading s3://tables/taxes/_restitch.json: [..]
+  help: look at AWS_ENDPOINT_URL, or `endpoint_url` in ~/.aws/config
+
+"#]]);
+    let no_profile = |plan: &mut Command| {
+        without(plan);
+        plan.env("AWS_PROFILE", "staging");
+    };
+    assert_data_eq!(said(&no_profile), str![[r#"
+error: reading s3://tables/taxes/_restitch.json needs AWS credentials
+  none were found
+  help: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in: aws sso login
+        or name a profile:
+        [[listing]]
+        prefix = 's3://tables/'
+        profile = "…"
+        or, if the bucket is open to everybody:
+        [[listing]]
+        prefix = 's3://tables/'
+        anonymous = true
+
+"#]]);
+    shop.server.script(|_| Some(Fault::SlowDown));
+    assert_data_eq!(said(&|_| {}), str![[r#"
+error: reading s3://tables/taxes/_restitch.json was put off for load, again and again
+  reading s3://tables/taxes/_restitch.json: [URL] answers 503 SlowDown: as the test's script says
+  help: run again when the bucket is less busy; nothing half-done counts
+
+"#]]);
+}
+
+#[test]
+fn a_location_that_holds_somebodys_data_is_refused() {
+    let shop = Shop::open();
+    shop.server.insert("tables", "taxes/region=amer/part-0000.parquet", "PAR1");
+    let refused = shop.run("apply --yes");
+    refused.assert(3);
+    assert_data_eq!(refused.err, str![[r#"
+error: s3://tables/taxes/ holds 1 file that are no manifests of this table
+  region=amer/part-0000.parquet
+  engines would read every file there as a list of objects
+  help: give the table a `location` of its own, or move those files away
+
+"#]]);
+    assert_eq!(shop.server.counts().writes(), 0);
+
+    let shop = Shop::open();
+    shop.server.insert("tables", "taxes/_restitch.json", "{}");
+    shop.run("apply --yes").assert(3);
+    assert_eq!(shop.server.counts().writes(), 0);
+}
+
+#[test]
+fn a_store_without_conditions_is_refused_unless_nobody_else_writes() {
+    for conditions in [Conditions::Ignored, Conditions::Refused] {
+        let shop = Shop::open();
+        shop.server.set(|settings| settings.conditions = conditions);
+        let refused = shop.run("apply --yes");
+        refused.assert(3);
+        assert!(refused.err.contains("--single-writer"), "{refused}");
+        let manifests = shop.server.keys("tables").into_iter().filter(|key| key.ends_with("symlink.txt")).count();
+        assert_eq!(manifests, 0, "{conditions:?}");
+
+        shop.run("apply --yes --single-writer").assert(0);
+        assert_published(&shop);
+        shop.server.insert("data-us", "data/apac/taxes4.csv", "1,2.0\n");
+        shop.run("apply --yes --single-writer").assert(0);
+        assert!(shop.manifest("taxes/region=apac/symlink.txt").ends_with("taxes4.csv\n"));
+    }
+}
+
+#[test]
+fn of_two_applies_at_once_one_waits_or_leaves() {
+    let shop = Shop::open();
+    let mut first = true;
+    shop.server.script(move |call| {
+        let late = call.kind == Kind::Put && call.key.ends_with("symlink.txt") && std::mem::take(&mut first);
+        late.then_some(Fault::Late(Duration::from_secs(4)))
+    });
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| shop.run("apply --yes"));
+        while shop.server.counts().of(Kind::Put) < 2 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let left = shop.run("apply --yes --lock-timeout 1s");
+        left.assert(4);
+        assert_data_eq!(left.err, str![[r#"
+error: another run is writing to s3://tables/taxes/
+  its lease holds for [..] s more unless it is renewed; waited 1 s
+  help: run again when it is done, or wait longer: --lock-timeout=300s
+
+"#]]);
+        let waited = shop.run("apply --yes");
+        slow.join().unwrap().assert(0);
+        assert!(matches!(waited.code, Some(0 | 4)), "{waited}");
+    });
+    assert_published(&shop);
+}
+
+#[test]
+fn somebody_elses_write_in_between_is_a_lost_race() {
+    let shop = Shop::open();
+    shop.run("apply --yes").assert(0);
+    shop.server.insert("data-us", "data/apac/taxes4.csv", "1,2.0\n");
+    let mut first = true;
+    shop.server.script(move |call| {
+        let late = call.kind == Kind::Put && call.key.ends_with("symlink.txt") && std::mem::take(&mut first);
+        late.then_some(Fault::Late(Duration::from_secs(1)))
+    });
+    let key = "taxes/region=apac/symlink.txt";
+    let lost = std::thread::scope(|scope| {
+        let before = shop.server.counts().of(Kind::Put);
+        let apply = scope.spawn(|| shop.run("apply --yes"));
+        while shop.server.counts().of(Kind::Put) < before + 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        shop.server.insert("tables", key, "s3://somebody/else\n");
+        apply.join().unwrap()
+    });
+    lost.assert(4);
+    assert_eq!(shop.manifest(key), "s3://somebody/else\n");
+    assert_data_eq!(lost.err, str![[r#"
+error: s3://tables/taxes/region=apac/symlink.txt changed since the plan was made
+  planned against ETag "faa3ef34ee39169de798d7d067937c03", found "11ece1567be199a9b2373c445639ddc3", written [..] UTC
+  nothing of that partition was overwritten
+  0 of 1 manifests had been written before
+  help: `restitch plan` again
+
+"#]]);
+    shop.run("apply --yes").assert(0);
+    assert!(shop.manifest(key).ends_with("taxes4.csv\n"));
+}
+
+#[test]
+fn the_secret_is_in_no_log_and_no_error() {
+    let shop = Shop::open();
+    // `ran` looks for it in everything that is printed.
+    for args in ["ls -vv", "plan -vv --json", "apply -vv --yes", "ddl -vv"] {
+        let mut command = shop.command(args);
+        command.env("RUST_LOG", "trace").env("AWS_SESSION_TOKEN", SECRET_KEY);
+        assert!(shop.ran(command).code.is_some());
+    }
+    for key in shop.server.keys("tables") {
+        assert!(!shop.manifest(&key).contains(SECRET_KEY), "{key}");
+    }
+}
