@@ -252,7 +252,9 @@ fn each_failure_says_what_where_why_and_what_to_do() {
     };
 
     rules("s3://shut/", "s3://tables/");
-    assert_data_eq!(said(&|_| {}), str![[r#"
+    assert_data_eq!(
+        said(&|_| {}),
+        str![[r#"
 error: listing s3://shut/data/ is denied
   listing s3://shut/data/: [URL] answers 403 AccessDenied: Access Denied
   help: these credentials need s3:ListBucket on arn:aws:s3:::shut
@@ -261,9 +263,12 @@ error: listing s3://shut/data/ is denied
         prefix = 's3://shut/'
         requester_pays = true
 
-"#]]);
+"#]]
+    );
     rules("s3://data-us/", "s3://shut/");
-    assert_data_eq!(said(&|_| {}), str![[r#"
+    assert_data_eq!(
+        said(&|_| {}),
+        str![[r#"
 error: reading s3://shut/taxes/_restitch.json is denied
   reading s3://shut/taxes/_restitch.json: [URL] answers 403 AccessDenied: Access Denied
   help: these credentials need s3:GetObject on arn:aws:s3:::shut/taxes/_restitch.json, and s3:ListBucket to be told what is missing
@@ -272,27 +277,36 @@ error: reading s3://shut/taxes/_restitch.json is denied
         prefix = 's3://shut/'
         requester_pays = true
 
-"#]]);
+"#]]
+    );
     rules("s3://missing/", "s3://tables/");
-    assert_data_eq!(said(&|_| {}), str![[r#"
+    assert_data_eq!(
+        said(&|_| {}),
+        str![[r#"
 error: there is no bucket `missing` at [URL]
   listing s3://missing/data/: [URL] answers 404 NoSuchBucket
   help: look at its name in the rule file
 
-"#]]);
+"#]]
+    );
     rules("s3://data-us/", "s3://missing/");
-    assert_data_eq!(said(&|_| {}), str![[r#"
+    assert_data_eq!(
+        said(&|_| {}),
+        str![[r#"
 error: there is no bucket `missing` at [URL]
   reading s3://missing/taxes/_restitch.json: [URL] answers 404 NoSuchBucket
   help: look at its name in the rule file
 
-"#]]);
+"#]]
+    );
 
     rules("s3://data-us/", "s3://tables/");
     let without = |plan: &mut Command| {
         plan.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     };
-    assert_data_eq!(said(&without), str![[r#"
+    assert_data_eq!(
+        said(&without),
+        str![[r#"
 error: reading s3://tables/taxes/_restitch.json needs AWS credentials
   none were found
   help: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in: aws sso login
@@ -305,39 +319,51 @@ error: reading s3://tables/taxes/_restitch.json needs AWS credentials
         prefix = 's3://tables/'
         anonymous = true
 
-"#]]);
+"#]]
+    );
     let wrong = |plan: &mut Command| {
         plan.env("AWS_SECRET_ACCESS_KEY", "mistyped");
     };
-    assert_data_eq!(said(&wrong), str![[r#"
+    assert_data_eq!(
+        said(&wrong),
+        str![[r#"
 error: [URL] takes the secret key for wrong
   reading s3://tables/taxes/_restitch.json: [URL] answers 403 SignatureDoesNotMatch
   help: look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or ~/.aws
 
-"#]]);
+"#]]
+    );
     let nobody = |plan: &mut Command| {
         plan.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     };
-    assert_data_eq!(said(&nobody), str![[r#"
+    assert_data_eq!(
+        said(&nobody),
+        str![[r#"
 error: nobody answers at http://127.0.0.1:9
   reading s3://tables/taxes/_restitch.json: Connection refused
   help: look at AWS_ENDPOINT_URL, or `endpoint_url` in ~/.aws/config
 
-"#]]);
+"#]]
+    );
     let no_host = |plan: &mut Command| {
         plan.env("AWS_ENDPOINT_URL", "http://s3.invalid");
     };
-    assert_data_eq!(said(&no_host), str![[r#"
+    assert_data_eq!(
+        said(&no_host),
+        str![[r#"
 error: nobody answers at http://s3.invalid
   reading s3://tables/taxes/_restitch.json: [..]
   help: look at AWS_ENDPOINT_URL, or `endpoint_url` in ~/.aws/config
 
-"#]]);
+"#]]
+    );
     let no_profile = |plan: &mut Command| {
         without(plan);
         plan.env("AWS_PROFILE", "staging");
     };
-    assert_data_eq!(said(&no_profile), str![[r#"
+    assert_data_eq!(
+        said(&no_profile),
+        str![[r#"
 error: reading s3://tables/taxes/_restitch.json needs AWS credentials
   none were found
   help: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in: aws sso login
@@ -350,14 +376,18 @@ error: reading s3://tables/taxes/_restitch.json needs AWS credentials
         prefix = 's3://tables/'
         anonymous = true
 
-"#]]);
+"#]]
+    );
     shop.server.script(|_| Some(Fault::SlowDown));
-    assert_data_eq!(said(&|_| {}), str![[r#"
+    assert_data_eq!(
+        said(&|_| {}),
+        str![[r#"
 error: reading s3://tables/taxes/_restitch.json was put off for load, again and again
   reading s3://tables/taxes/_restitch.json: [URL] answers 503 SlowDown: as the test's script says
   help: run again when the bucket is less busy; nothing half-done counts
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -366,13 +396,16 @@ fn a_location_that_holds_somebodys_data_is_refused() {
     shop.server.insert("tables", "taxes/region=amer/part-0000.parquet", "PAR1");
     let refused = shop.run("apply --yes");
     refused.assert(3);
-    assert_data_eq!(refused.err, str![[r#"
-error: s3://tables/taxes/ holds 1 file that are no manifests of this table
+    assert_data_eq!(
+        refused.err,
+        str![[r#"
+error: s3://tables/taxes/ holds 1 file that is no manifest of this table
   region=amer/part-0000.parquet
   engines would read every file there as a list of objects
   help: give the table a `location` of its own, or move those files away
 
-"#]]);
+"#]]
+    );
     assert_eq!(shop.server.counts().writes(), 0);
 
     let shop = Shop::open();
@@ -415,12 +448,15 @@ fn of_two_applies_at_once_one_waits_or_leaves() {
         }
         let left = shop.run("apply --yes --lock-timeout 1s");
         left.assert(4);
-        assert_data_eq!(left.err, str![[r#"
+        assert_data_eq!(
+            left.err,
+            str![[r#"
 error: another run is writing to s3://tables/taxes/
   its lease holds for [..] s more unless it is renewed; waited 1 s
   help: run again when it is done, or wait longer: --lock-timeout=300s
 
-"#]]);
+"#]]
+        );
         let waited = shop.run("apply --yes");
         slow.join().unwrap().assert(0);
         assert!(matches!(waited.code, Some(0 | 4)), "{waited}");
@@ -450,14 +486,17 @@ fn somebody_elses_write_in_between_is_a_lost_race() {
     });
     lost.assert(4);
     assert_eq!(shop.manifest(key), "s3://somebody/else\n");
-    assert_data_eq!(lost.err, str![[r#"
+    assert_data_eq!(
+        lost.err,
+        str![[r#"
 error: s3://tables/taxes/region=apac/symlink.txt changed since the plan was made
   planned against ETag "faa3ef34ee39169de798d7d067937c03", found "11ece1567be199a9b2373c445639ddc3", written [..] UTC
   nothing of that partition was overwritten
   0 of 1 manifests had been written before
   help: `restitch plan` again
 
-"#]]);
+"#]]
+    );
     shop.run("apply --yes").assert(0);
     assert!(shop.manifest(key).ends_with("taxes4.csv\n"));
 }

@@ -235,7 +235,8 @@ impl Compared {
         let foreign = |message: String| Error::new(ErrorKind::Ownership, message);
         if self.others > 0 {
             let shown = location.shown();
-            let error = foreign(format!("{shown} holds {} that are no manifests of this table", files(self.others)));
+            let what = if self.others == 1 { "is no manifest" } else { "are no manifests" };
+            let error = foreign(format!("{shown} holds {} that {what} of this table", files(self.others)));
             let error = self.samples.iter().fold(error, |error, sample| error.note(sample.clone()));
             return Some(
                 error
