@@ -90,12 +90,9 @@ impl<'a> Reader<'a> {
             }
             if self.skip_if("<![CDATA[") {
                 text.push_str(self.until("]]>")?);
-            } else if self.skip_if("<!--") {
-                self.until("-->")?;
-            } else if self.skip_if("<?") {
-                self.until("?>")?;
             } else if self.skip_if("&") {
                 text.push(self.reference()?);
+            } else if self.skip_remark()? {
             } else if self.rest().starts_with('<') {
                 return Err(self.malformed("an element inside text"));
             } else {
@@ -115,8 +112,10 @@ impl<'a> Reader<'a> {
                 open.pop();
                 continue;
             }
-            self.at += memchr(b'<', self.rest().as_bytes()).ok_or_else(|| self.malformed("it breaks off"))?;
-            if self.rest().starts_with("</") {
+            self.at += memchr2(b'<', b'&', self.rest().as_bytes()).ok_or_else(|| self.malformed("it breaks off"))?;
+            if self.skip_if("&") {
+                self.reference()?;
+            } else if self.rest().starts_with("</") {
                 self.end_tag(inner.tag)?;
                 open.pop();
             } else if self.skip_if("<![CDATA[") {
@@ -145,8 +144,7 @@ impl<'a> Reader<'a> {
     /// White space, comments and processing instructions.
     fn blank(&mut self) -> Result<(), Malformed> {
         loop {
-            let bytes = self.rest().as_bytes();
-            self.at += bytes.iter().position(|byte| !is_space(*byte)).unwrap_or(bytes.len());
+            self.space();
             if !self.skip_remark()? {
                 return Ok(());
             }
@@ -159,6 +157,7 @@ impl<'a> Reader<'a> {
             return self.until("-->").map(|_| true);
         }
         if self.skip_if("<?") {
+            self.name()?;
             return self.until("?>").map(|_| true);
         }
         Ok(false)
@@ -166,28 +165,53 @@ impl<'a> Reader<'a> {
 
     fn start_tag(&mut self) -> Result<Element<'a>, Malformed> {
         self.at += 1;
-        let bytes = self.rest().as_bytes();
-        let ends = |byte: &u8| matches!(byte, b'>' | b'/') || is_space(*byte);
-        let length = bytes.iter().position(ends).ok_or_else(|| self.malformed("it breaks off"))?;
-        let tag = &self.rest()[..length];
-        if tag.is_empty() || tag.contains(['!', '<', '&']) {
+        let tag = self.name()?;
+        loop {
+            let before = self.at;
+            self.space();
+            if self.skip_if(">") {
+                return Ok(Element { tag, is_empty: false });
+            }
+            if self.skip_if("/>") {
+                return Ok(Element { tag, is_empty: true });
+            }
+            if self.at == before {
+                return Err(self.malformed("no tag"));
+            }
+            self.attribute()?;
+        }
+    }
+
+    /// Reads over an attribute: none counts here, but what stands in its quotes is no markup.
+    fn attribute(&mut self) -> Result<(), Malformed> {
+        self.name()?;
+        self.space();
+        if !self.skip_if("=") {
+            return Err(self.malformed("an attribute without a value"));
+        }
+        self.space();
+        let quote = ["\"", "'"].into_iter().find(|quote| self.rest().starts_with(quote));
+        let quote = quote.ok_or_else(|| self.malformed("an attribute without quotes"))?;
+        self.at += quote.len();
+        let value = self.until(quote)?;
+        if value.contains('<') { Err(self.malformed("a tag inside a tag")) } else { Ok(()) }
+    }
+
+    /// The name of an element or an attribute.
+    fn name(&mut self) -> Result<&'a str, Malformed> {
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"<>/='\"&!?[]".contains(byte);
+        let length = self.rest().bytes().position(|byte| ends(&byte)).unwrap_or(0);
+        if length == 0 {
             return Err(self.malformed("no tag"));
         }
+        let name = &self.rest()[..length];
         self.at += length;
-        let mut is_empty = false;
-        loop {
-            let byte = self.rest().as_bytes().first().copied().ok_or_else(|| self.malformed("it breaks off"))?;
-            self.at += 1;
-            match byte {
-                b'>' => return Ok(Element { tag, is_empty }),
-                b'<' => return Err(self.malformed("a tag inside a tag")),
-                // What stands in quotes is an attribute's value, and no attribute counts here.
-                b'"' => drop(self.until("\"")?),
-                b'\'' => drop(self.until("'")?),
-                _ => {}
-            }
-            is_empty = byte == b'/';
-        }
+        Ok(name)
+    }
+
+    fn space(&mut self) {
+        let bytes = self.rest().as_bytes();
+        self.at += bytes.iter().position(|byte| !is_space(*byte)).unwrap_or(bytes.len());
     }
 
     fn end_tag(&mut self, tag: &str) -> Result<(), Malformed> {
@@ -195,8 +219,7 @@ impl<'a> Reader<'a> {
         if !self.skip_if(tag) {
             return Err(self.malformed("an end tag that closes nothing"));
         }
-        let bytes = self.rest().as_bytes();
-        self.at += bytes.iter().position(|byte| !is_space(*byte)).unwrap_or(bytes.len());
+        self.space();
         if self.skip_if(">") { Ok(()) } else { Err(self.malformed("an end tag that closes nothing")) }
     }
 
@@ -205,7 +228,8 @@ impl<'a> Reader<'a> {
         let name = self.until(";")?;
         let number = |digits: &str, radix| {
             let is_number = !digits.is_empty() && digits.bytes().all(|digit| (digit as char).is_digit(radix));
-            is_number.then(|| u32::from_str_radix(digits, radix).ok()).flatten().and_then(char::from_u32)
+            let code = is_number.then(|| u32::from_str_radix(digits, radix).ok()).flatten();
+            code.filter(|code| *code != 0).and_then(char::from_u32)
         };
         let character = match name {
             "amp" => Some('&'),
