@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::sources::{Source, Sources, live};
 use super::{Listing, Page, Requests};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::map::{Mapper, Program, Sink};
 use crate::rules::table::Access;
 use crate::uri::{Scheme, Uri};
@@ -322,8 +322,19 @@ impl Lakes {
             }
             for format in LakeFormat::ALL {
                 let books = directory.join(format.marker());
-                if !prefix.is_prefix_of(&books) && has_books(format, &books, listing).await? {
-                    self.found.insert(LakeFolder { directory: directory.clone(), format, literal: true });
+                if prefix.is_prefix_of(&books) {
+                    continue;
+                }
+                match has_books(format, &books, listing).await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        self.found.insert(LakeFolder { directory: directory.clone(), format, literal: true });
+                    }
+                    // Permissions may end at the prefixes that rules name.
+                    Err(error) if error.kind() == ErrorKind::Denied => {
+                        tracing::info!("not looked for a {} table at {}: {error}", format.name(), directory.shown());
+                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -352,4 +363,32 @@ fn directory_of(prefix: &Uri) -> Uri {
 fn parent_of(directory: &Uri) -> Option<Uri> {
     let inner = directory.key.strip_suffix('/')?;
     Some(Uri::new(directory.bucket.clone(), &inner[..inner.rfind('/').map_or(0, |slash| slash + 1)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::{Fault, Memory};
+
+    #[tokio::test]
+    async fn a_probe_that_is_denied_finds_nothing_and_any_other_failure_ends_the_listing() {
+        let uri = |text: &str| Uri::parse(text).unwrap();
+        let memory = Memory::new();
+        for key in ["data/in/_delta_log/0.json", "data/metadata/v1.metadata.json", "data/in/year=1/x.csv"] {
+            memory.insert(&uri("s3://b/").join(key), "x");
+        }
+        for (fault, found) in [
+            (None, Ok(vec!["s3://b/data/", "s3://b/data/in/"])),
+            (Some(Fault::Denied), Ok(vec!["s3://b/data/in/"])),
+            (Some(Fault::Throttled), Err(ErrorKind::Throttled)),
+        ] {
+            memory.set_script(move |call| fault.filter(|_| !call.uri.key.starts_with("data/in/")));
+            let prefix = uri("s3://b/data/in/year=");
+            let mut lakes = Lakes::new([&prefix]);
+            let probed = lakes.probe(&prefix, &memory).await.map_err(|error| error.kind());
+            let folders = lakes.finish();
+            let folders: Vec<String> = folders.iter().map(|folder| folder.directory.raw()).collect();
+            assert_eq!(probed.map(|()| folders), found.map(|found| found.into_iter().map(String::from).collect()));
+        }
+    }
 }
