@@ -1,7 +1,7 @@
 //! The one place that makes an SDK client: settings, credentials, retries, and each bucket's own region, found and
 //! followed, which the SDK does not do.
 //!
-//! A connection is kept for the process, so that listing and publishing share credentials, sockets and found regions.
+//! A connection is kept for as long as its runtime, so that listing and publishing share credentials, sockets and found regions.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -24,6 +24,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use memchr::memmem;
+use tokio::runtime::{self, Handle};
 
 use super::watch::{Reach, without_path};
 use crate::error::{Error, ErrorKind, Result};
@@ -66,19 +67,22 @@ struct Found {
 }
 
 impl Connection {
-    /// The process's connection for `access`. Asks nothing of S3 yet, and looks for credentials once they are needed.
+    /// The connection for `access` that this runtime shares. Asks nothing of S3 yet, and looks for credentials once they are needed.
     ///
     /// # Errors
     /// `Usage` for an endpoint that is no `http://` or `https://` URL.
     pub async fn open(access: &Access) -> Result<Arc<Connection>> {
-        static OPEN: tokio::sync::Mutex<Option<HashMap<Access, Arc<Connection>>>> = tokio::sync::Mutex::const_new(None);
+        type Open = HashMap<(runtime::Id, Access), Arc<Connection>>;
+        static OPEN: tokio::sync::Mutex<Option<Open>> = tokio::sync::Mutex::const_new(None);
         let mut open = OPEN.lock().await;
         let open = open.get_or_insert_default();
-        if let Some(connection) = open.get(access) {
+        // Sockets end with the runtime that opened them.
+        let key = (Handle::current().id(), access.clone());
+        if let Some(connection) = open.get(&key) {
             return Ok(connection.clone());
         }
         let connection = Arc::new(Connection::over(&settings(access).await, access)?);
-        open.insert(access.clone(), connection.clone());
+        open.insert(key, connection.clone());
         Ok(connection)
     }
 
