@@ -432,7 +432,9 @@ impl Opening {
     fn fits(&self, path: &str) -> bool {
         self.prefixes.iter().any(|prefix| {
             let len = prefix.len().min(path.len());
-            prefix.as_bytes()[..len] == path.as_bytes()[..len]
+            let (prefix, path) = (&prefix.as_bytes()[..len], &path.as_bytes()[..len]);
+            // Folders beside each other differ at their ends sooner than at their beginnings.
+            prefix.last() == path.last() && prefix == path
         })
     }
 }
