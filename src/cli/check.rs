@@ -155,6 +155,17 @@ impl Checked<'_> {
 }
 
 fn diagnostic_json(one: &Diagnostic, lines: &Lines<'_>) -> Value {
+    let inside = one.inside.as_ref().map(|inside| {
+        let lines = Lines::new(&inside.text);
+        let (line, column) = (lines.line(inside.span.start), lines.column(inside.span.start));
+        json!({
+            "file": inside.path.to_string_lossy(),
+            "line": line,
+            "column": column,
+            "start": inside.span.start,
+            "end": inside.span.end,
+        })
+    });
     json!({
         "severity": one.severity.name(),
         "message": one.message,
@@ -162,6 +173,7 @@ fn diagnostic_json(one: &Diagnostic, lines: &Lines<'_>) -> Value {
         "column": lines.column(one.span.start),
         "start": one.span.start,
         "end": one.span.end,
+        "inside": inside,
         "label": one.label,
         "notes": one.notes,
         "help": one.help,

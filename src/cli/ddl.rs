@@ -70,7 +70,7 @@ pub async fn run(global: &Global, args: &DdlArgs) -> Result<Exit> {
                 published(global, &table, &location, store).await?
             }
         };
-        let name = TableName::new(args.database.as_deref(), &table.name);
+        let name = TableName::of(&table, args.database.as_deref());
         out.table(&table)?;
         write(global, &mut out, &table, &name, &location, partitions)?;
     }

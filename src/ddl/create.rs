@@ -9,7 +9,8 @@ use std::ops::Range;
 use super::quote::{Identifier, Literal, TemplateLiteral};
 use super::{Projection, Statement, StatementKind, TEXT_BUDGET_BYTES};
 use crate::error::{Error, ErrorKind, Result};
-use crate::rules::ddl_in::{self, CreateTable};
+use crate::rules::ddl_in::CreateTable;
+use crate::rules::ddl_type;
 use crate::rules::format::{HEADER_LINES, LAZY_SIMPLE_SERDE};
 use crate::rules::table::{Column, Format, Table, UserDdl};
 use crate::uri::{Shown, Uri};
@@ -28,6 +29,12 @@ impl TableName {
     pub fn new(database: Option<&str>, table: &str) -> TableName {
         TableName { database: database.map(str::to_owned), table: table.to_owned() }
     }
+
+    /// In `database`, or else in the one that the user's own statement names.
+    pub fn of(table: &Table, database: Option<&str>) -> TableName {
+        let own = table.ddl.as_ref().and_then(|ddl| ddl.statement.database.as_deref());
+        TableName::new(database.or(own), &table.name)
+    }
 }
 
 impl fmt::Display for TableName {
@@ -42,7 +49,7 @@ impl fmt::Display for TableName {
 /// The statement that makes `table` over `location` (ends in `/`), with the properties of `projection` if there is one.
 ///
 /// # Errors
-/// `Rules` where the table lacks columns or a format, has a type that no engine knows, or its `ddl` cannot be read;
+/// `Rules` where the table lacks columns or a format, or has a type that no engine knows;
 /// `Unsupported` where the statement would be longer than Athena takes.
 pub fn create_table(
     table: &Table,
@@ -101,7 +108,7 @@ fn rewritten(
     location: &Uri,
     projection: Option<&Projection>,
 ) -> Result<String> {
-    let read = ddl_in::read(&ddl.text).map_err(|errors| unreadable(ddl, &errors))?;
+    let read = &ddl.statement;
     let spans = &read.spans;
     let mut edits = vec![(spans.head.clone(), head(name))];
     if read.partitioned_by != table.partitioned_by {
@@ -121,16 +128,21 @@ fn rewritten(
     }
     edits.push((spans.stored_as.clone(), stored_as()));
     edits.push((spans.location.clone(), format!("LOCATION {}", Literal(&location.raw()))));
-    edits.extend(property_edit(&ddl.text, &read, &properties(table, format, projection)));
-    for comment in &spans.comments {
-        // A script is cut at semicolons; inside a clause that is replaced the comment goes with it.
-        let replaced = edits.iter().any(|(span, _)| span.start <= comment.start && comment.end <= span.end);
-        if ddl.text[comment.clone()].contains(';') && !replaced {
-            let ends_line = ddl.text[comment.clone()].ends_with('\n');
-            edits.push((comment.clone(), if ends_line { "\n" } else { " " }.to_owned()));
-        }
-    }
-    Ok(replace(&ddl.text, spans.head.start..spans.end, edits))
+    edits.extend(property_edit(&ddl.text, read, &properties(table, format, projection)));
+    // Inside a clause that is replaced they go with it.
+    let is_kept = |span: &Range<usize>| !edits.iter().any(|(edit, _)| edit.start <= span.start && span.end <= edit.end);
+    let within =
+        spans.respelled.iter().cloned().chain(spans.comments.iter().filter_map(|span| comment_edit(&ddl.text, span)));
+    let within: Vec<_> = within.filter(|(span, _)| is_kept(span)).collect();
+    edits.extend(within);
+    Ok(replace(&ddl.text, spans.head.start..spans.end, edits).trim_end().to_owned())
+}
+
+/// A comment with a semicolon goes: scripts are cut at semicolons.
+fn comment_edit(text: &str, span: &Range<usize>) -> Option<(Range<usize>, String)> {
+    let comment = &text[span.clone()];
+    let instead = if comment.ends_with('\n') { "\n" } else { " " };
+    comment.contains(';').then(|| (span.clone(), instead.to_owned()))
 }
 
 /// Replaces spans; an empty span is an insertion on a line of its own. Of insertions in one place the first stays first.
@@ -152,7 +164,7 @@ fn replace(text: &str, whole: Range<usize>, mut edits: Vec<(Range<usize>, String
 /// The table properties that restitch states, in order: the user's, the header lines, projection's.
 fn properties(table: &Table, format: &Format, projection: Option<&Projection>) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> =
-        table.properties.iter().filter(|(key, _)| !is_projections(key)).cloned().collect();
+        table.properties.iter().filter(|(key, value)| !reads_otherwise(key, value)).cloned().collect();
     if format.header_lines > 0 {
         out.retain(|(key, _)| key != HEADER_LINES);
         out.push((HEADER_LINES.to_owned(), format.header_lines.to_string()));
@@ -165,8 +177,7 @@ fn properties(table: &Table, format: &Format, projection: Option<&Projection>) -
 fn property_edit(text: &str, read: &CreateTable, ours: &[(String, String)]) -> Option<(Range<usize>, String)> {
     let keeps = |(key, value): &(String, String)| {
         let replaced = ours.iter().any(|(other, new)| other == key && new != value);
-        let says_managed = key.eq_ignore_ascii_case("EXTERNAL") && !value.eq_ignore_ascii_case("TRUE");
-        !replaced && !is_projections(key) && !says_managed
+        !replaced && !reads_otherwise(key, value)
     };
     let entries = read.properties.iter().zip(&read.spans.property_entries);
     let kept: Vec<_> = entries.filter(|(property, _)| keeps(property)).collect();
@@ -181,9 +192,13 @@ fn property_edit(text: &str, read: &CreateTable, ours: &[(String, String)]) -> O
     Some((read.spans.properties.clone(), clause))
 }
 
-/// Whether a table property belongs to partition projection, which restitch works out anew or leaves out.
-fn is_projections(key: &str) -> bool {
-    key.starts_with("projection.") || key == super::projection::LOCATION_TEMPLATE
+/// Whether a table property says another way of reading the table: partition projection, which restitch works out anew
+/// or leaves out, one of Spark's own sources, which would take manifests for data, or a table that owns its files.
+fn reads_otherwise(key: &str, value: &str) -> bool {
+    key.starts_with("projection.")
+        || key == super::projection::LOCATION_TEMPLATE
+        || key.starts_with("spark.sql.sources.")
+        || (key.eq_ignore_ascii_case("EXTERNAL") && !value.eq_ignore_ascii_case("TRUE"))
 }
 
 fn head(name: &TableName) -> String {
@@ -193,7 +208,7 @@ fn head(name: &TableName) -> String {
 fn columns(table: &Table, columns: &[Column]) -> Result<String> {
     let mut lines = Vec::with_capacity(columns.len());
     for column in columns {
-        let ddl_type = ddl_in::column_type(&column.ddl_type).map_err(|error| {
+        let ddl_type = ddl_type::whole(&column.ddl_type).map_err(|error| {
             let message = format!(
                 "the type `{}` of `{}` in table `{}`: {}",
                 Shown(&column.ddl_type),
@@ -246,16 +261,6 @@ fn lacks(table: &Table, what: &str, help: &str) -> Error {
     .help(help)
 }
 
-fn unreadable(ddl: &UserDdl, errors: &[ddl_in::DdlError]) -> Error {
-    let path = ddl.path.display().to_string();
-    let at = |error: &ddl_in::DdlError| {
-        format!("{}:{}:{}: {}", Shown(&path), error.line, error.column, Shown(&error.message))
-    };
-    let (first, others) = errors.split_first().expect("reading fails with an error");
-    let made = others.iter().fold(Error::new(ErrorKind::Rules, at(first)), |made, error| made.note(at(error)));
-    first.help.iter().fold(made, |made, help| made.help(help))
-}
-
 #[cfg(test)]
 mod tests {
     use sqlparser::ast::{HiveDistributionStyle, HiveIOFormat, HiveRowFormat, Statement as Parsed};
@@ -264,7 +269,7 @@ mod tests {
 
     use super::*;
     use crate::ddl::sample::table;
-    use crate::rules::ddl_in::AthenaDialect;
+    use crate::rules::ddl_in::{self, AthenaDialect};
     use crate::rules::table::{FormatKind, Partitions};
 
     fn made(table: &Table) -> String {
@@ -276,7 +281,8 @@ mod tests {
         let read = ddl_in::read(text).unwrap();
         let mut table = table(partitioned_by);
         (table.columns, table.comment, table.format) = (read.columns, read.comment, Some(read.format));
-        table.ddl = Some(UserDdl { path: "taxes.sql".into(), text: text.to_owned() });
+        let statement = ddl_in::read(text).unwrap();
+        table.ddl = Some(UserDdl { path: "taxes.sql".into(), text: text.to_owned(), statement });
         table
     }
 
@@ -457,8 +463,6 @@ TBLPROPERTIES ('a'='b', 'EXTERNAL'='TRUE')"
         assert!(with(&|table| table.format = None).message().contains("says no format"));
         let evil = with(&|table| table.columns[0].ddl_type = "int) LOCATION 's3://evil/'".to_owned());
         assert_eq!(evil.kind(), ErrorKind::Rules);
-        let broken = with(&|table| table.ddl = Some(UserDdl { path: "t.sql".into(), text: "SELECT 1".to_owned() }));
-        assert!(broken.message().starts_with("t.sql:1:1: "), "{broken}");
         let long = with(&|table| table.comment = Some("x".repeat(crate::ddl::MAX_STATEMENT_BYTES)));
         assert_eq!(long.kind(), ErrorKind::Unsupported);
     }

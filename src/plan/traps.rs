@@ -6,7 +6,6 @@
 use std::fmt;
 
 use crate::error::{Error, ErrorKind};
-use crate::rules::ddl_in;
 use crate::rules::format;
 use crate::rules::table::{Engine, FormatKind, OnTrap, Partitions, Table};
 use crate::uri::{Scheme, Shown};
@@ -783,8 +782,8 @@ fn regex_groups(table: &Table) -> Option<(&'static str, String)> {
 }
 
 fn lost_input_format(table: &Table) -> Option<(&'static str, String)> {
-    let lost = ddl_in::read(&table.ddl.as_ref()?.text).ok()?.unknown_input_format?;
-    Some(("input-format-lost", format!("its `ddl` says {}", Shown(&lost))))
+    let lost = table.ddl.as_ref()?.statement.unknown_input_format.as_ref()?;
+    Some(("input-format-lost", format!("its `ddl` says {}", Shown(lost))))
 }
 
 fn location_traps(table: &Table) -> Vec<(&'static str, String)> {
@@ -809,6 +808,7 @@ fn location_traps(table: &Table) -> Vec<(&'static str, String)> {
 mod tests {
     use super::*;
     use crate::ddl::sample::table;
+    use crate::rules::ddl_in;
     use crate::rules::table::UserDdl;
     use crate::uri::Uri;
 
@@ -853,7 +853,8 @@ mod tests {
         }
         table.location = Some(Uri::parse("s3://b/").unwrap());
         let text = "CREATE EXTERNAL TABLE t (id bigint) STORED AS INPUTFORMAT 'com.x.In' OUTPUTFORMAT 'com.x.Out'";
-        table.ddl = Some(UserDdl { path: "t.sql".into(), text: text.to_owned() });
+        let statement = ddl_in::read(text).unwrap();
+        table.ddl = Some(UserDdl { path: "t.sql".into(), text: text.to_owned(), statement });
         assert_eq!(names(&table), ["input-format-lost"]);
         assert_eq!(Traps::for_table(&table).on_table()[0].detail, "its `ddl` says com.x.In");
     }

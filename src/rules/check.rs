@@ -66,7 +66,7 @@ fn columns(context: &Context<'_>, table: &Table, head: &Head<'_>, found: &mut Ve
             found.push(
                 error(format!("partition column `{}` is a data column too", column.name))
                     .label("engines refuse such a table")
-                    .help("take it out of `columns`, or give the partition another name"),
+                    .help("take it out of the data columns, or give the partition another name"),
             );
         }
         if let Some(first) = head.partitioned_by[..index].iter().position(|other| other.name == column.name) {

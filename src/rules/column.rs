@@ -1,59 +1,54 @@
 //! Columns as written in `columns` and `partitioned_by`: "name type" and, behind them, a comment.
 //!
-//! Pure. Types are Athena's and Hive's DDL types, printed in one form: lower case, no spaces.
+//! Pure. What a type is says `ddl_type.rs`.
 
 use std::ops::Range;
 
 use super::diagnostic::Diagnostic;
-use super::keys;
-use super::shape::{Text, nearest};
+use super::shape::Text;
 use super::table::Column;
+use super::{ddl_in, ddl_type, keys};
+
+/// The longest name that Glue takes.
+pub const MAX_NAME_BYTES: usize = 255;
 
 /// Reads one column; what is wrong with it is added to `found`.
 pub fn read(text: &Text<'_>, partition: bool, found: &mut Vec<Diagnostic>) -> Option<Column> {
-    let mut cursor = Cursor { text: text.value, at: 0 };
-    cursor.space();
-    let name_at = cursor.at;
-    let name = cursor.name();
-    let name_span = text.at(name_at..cursor.at);
+    parse(text, partition).map_err(|error| found.push(error)).ok()
+}
+
+fn parse(text: &Text<'_>, partition: bool) -> Result<Column, Diagnostic> {
+    let start = text.value.len() - text.value.trim_start().len();
+    let (name, end) = name_of(&text.value[start..]).ok_or_else(|| {
+        Diagnostic::error(text.at(start..text.value.len()), "this name does not end")
+            .label("its second backtick is missing")
+    })?;
+    let name_span = start..start + end;
     if name.is_empty() {
-        found.push(
-            Diagnostic::error(text.span.clone(), "a column needs a name and a type").help("write\n\"id bigint\""),
-        );
-        return None;
+        let error = Diagnostic::error(text.span.clone(), "a column needs a name and a type");
+        return Err(error.help("write\n\"id bigint\""));
     }
-    if let Some(error) = bad_name(name, cursor.rest().trim(), partition, &name_span) {
-        found.push(error);
-        return None;
+    let behind = &text.value[name_span.end..];
+    let is_quoted = text.value[name_span.clone()].starts_with('`');
+    check_name(&name, is_quoted, behind.trim(), partition, text.at(name_span.clone()))?;
+    if behind.trim().is_empty() {
+        return Err(no_type(text, &name));
     }
-    cursor.space();
-    if cursor.rest().is_empty() {
-        found.push(no_type(text, name));
-        return None;
+    let read = ddl_type::read(behind).map_err(|wrong| {
+        let span = name_span.end + wrong.span.start..name_span.end + wrong.span.end;
+        Diagnostic::error(text.at(span), wrong.message).label(wrong.label).help_maybe(wrong.help)
+    })?;
+    let rest = name_span.end + read.end;
+    if let Some(c) = text.value[rest..].chars().next().filter(|c| !c.is_whitespace()) {
+        let error = Diagnostic::error(text.at(rest..rest + c.len_utf8()), format!("`{c}` right behind the type"));
+        return Err(error.label("one text a column; a comment stands behind a space"));
     }
-    match cursor.ddl_type(0) {
-        Ok(ddl_type) => {
-            if partition && !is_partition_type(&ddl_type) {
-                let error = Diagnostic::error(
-                    text.span.clone(),
-                    format!("partition column `{name}` cannot be of type `{ddl_type}`"),
-                );
-                found.push(
-                    error
-                        .label("partition values are text, numbers and dates")
-                        .help(format!("write\n\"{name} string\"")),
-                );
-                return None;
-            }
-            Some(Column { name: name.to_ascii_lowercase(), ddl_type, comment: comment(cursor.rest()) })
-        }
-        Err(wrong) => {
-            let mut error = Diagnostic::error(text.at(wrong.span), wrong.message).label(wrong.label);
-            error.help = wrong.help;
-            found.push(error);
-            None
-        }
+    if partition && !is_partition_type(&read.printed) {
+        let message = format!("partition column `{name}` cannot be of type `{}`", read.printed);
+        let error = Diagnostic::error(text.span.clone(), message).label("partition values are text, numbers and dates");
+        return Err(error.help(format!("write\n\"{name} string\"")));
     }
+    Ok(Column { name: name.to_lowercase(), ddl_type: read.printed, comment: comment(&text.value[rest..]) })
 }
 
 /// Whether `text` is a name as tables, columns, captures and lookups have it.
@@ -68,27 +63,26 @@ pub fn as_name(text: &str) -> String {
     if word.starts_with(|c: char| c.is_ascii_digit()) || word.is_empty() { format!("_{word}") } else { word }
 }
 
-fn bad_name(name: &str, rest: &str, partition: bool, span: &Range<usize>) -> Option<Diagnostic> {
-    let error = |message: String| Diagnostic::error(span.clone(), message);
-    if name.len() > 255 {
-        return Some(error(format!("the name of a column is at most 255 bytes long, this one is {}", name.len())));
+/// A data column's name comes from the data, and Hive takes almost whatever stands in backticks; a partition column's is a
+/// capture's and a directory's.
+fn check_name(name: &str, quoted: bool, behind: &str, partition: bool, span: Range<usize>) -> Result<(), Diagnostic> {
+    if name.len() > MAX_NAME_BYTES {
+        let message =
+            format!("the name of a column is at most {MAX_NAME_BYTES} bytes long, this one is {}", name.len());
+        return Err(Diagnostic::error(span, message));
     }
-    // A data column's name comes from the data, and Hive takes whatever stands in backticks; a partition column's is a
-    // capture's and a directory's.
-    let well_formed = if partition { is_name(name) } else { !name.contains([':', ',', '`', '\'', '"', '\n', '\r']) };
-    (!well_formed).then(|| {
-        error(format!("`{name}` is not a column's name"))
-            .label(if partition {
-                format!("a name is {}", keys::NAME)
-            } else {
-                "name and type stand apart by a space".to_owned()
-            })
-            .help({
-                let (name, joined) = name.split_once([':', ',']).unwrap_or((name, ""));
-                let kind = [rest, joined, "string"].into_iter().find(|kind| !kind.is_empty()).unwrap_or_default();
-                format!("write\n\"{} {kind}\"", as_name(name))
-            })
-    })
+    let odd = |c: char| matches!(c, ':' | ',' | ';') || c.is_control() || (!quoted && matches!(c, '`' | '\'' | '"'));
+    if if partition { is_name(name) } else { !name.contains(odd) } {
+        return Ok(());
+    }
+    let error = Diagnostic::error(span, format!("`{name}` is not a column's name")).label(match (partition, quoted) {
+        (true, _) => format!("a name is {}", keys::NAME),
+        (false, true) => "Hive keeps names in a list and takes no `,`, `:` or `;` in them".to_owned(),
+        (false, false) => "name and type stand apart by a space".to_owned(),
+    });
+    let (name, joined) = name.split_once([':', ',']).unwrap_or((name, ""));
+    let kind = [behind, joined, "string"].into_iter().find(|kind| !kind.is_empty()).unwrap_or_default();
+    Err(error.help(format!("write\n\"{} {kind}\"", as_name(name))))
 }
 
 fn no_type(text: &Text<'_>, name: &str) -> Diagnostic {
@@ -100,262 +94,39 @@ fn no_type(text: &Text<'_>, name: &str) -> Diagnostic {
 /// `comment 'text'` as in DDL, or just the text.
 fn comment(rest: &str) -> Option<String> {
     let rest = rest.trim();
-    let quoted = rest.get(..7).filter(|word| word.eq_ignore_ascii_case("comment")).and_then(|_| {
-        let text = rest[7..].trim();
-        text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''))
-    });
-    match quoted {
-        Some(text) => Some(text.replace("\\'", "'").replace("\\\\", "\\")),
-        None if rest.is_empty() => None,
-        None => Some(rest.to_owned()),
-    }
+    let literal = rest.get(..7).filter(|word| word.eq_ignore_ascii_case("comment")).map(|_| rest[7..].trim());
+    let text = match literal {
+        Some("''" | "\"\"") => String::new(),
+        // A doubled quote is SQL's for one; Hive would put two literals together.
+        Some(literal) => ddl_in::unquote_literal(&literal.replace("''", "\\'"))
+            .filter(|_| !literal.is_empty())
+            .unwrap_or_else(|| rest.to_owned()),
+        None => rest.to_owned(),
+    };
+    (!text.is_empty()).then_some(text)
 }
 
-fn is_partition_type(ddl_type: &str) -> bool {
+/// Whether a partition column may be of this type.
+pub fn is_partition_type(ddl_type: &str) -> bool {
     let name = ddl_type.split(['(', '<']).next().unwrap_or(ddl_type);
     !matches!(name, "array" | "map" | "struct" | "uniontype" | "binary")
 }
 
-const TYPES: &[&str] = &[
-    "boolean",
-    "tinyint",
-    "smallint",
-    "int",
-    "bigint",
-    "float",
-    "double",
-    "decimal",
-    "char",
-    "varchar",
-    "string",
-    "binary",
-    "date",
-    "timestamp",
-    "array",
-    "map",
-    "struct",
-    "uniontype",
-];
-
-/// Names that other systems have for these types.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("long", "bigint"),
-    ("text", "string"),
-    ("str", "string"),
-    ("number", "decimal(38,0)"),
-    ("numeric", "decimal(38,0)"),
-    ("bool", "boolean"),
-    ("datetime", "timestamp"),
-    ("real", "float"),
-    ("int64", "bigint"),
-    ("int32", "int"),
-    ("byte", "tinyint"),
-    ("short", "smallint"),
-    ("float64", "double"),
-    ("float32", "float"),
-    ("timestamptz", "timestamp"),
-    ("json", "string"),
-    ("uuid", "string"),
-    ("row", "struct<a:int>"),
-    ("list", "array<string>"),
-    ("object", "struct<a:int>"),
-    ("bytes", "binary"),
-];
-
-struct Cursor<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-struct TypeError {
-    span: Range<usize>,
-    message: String,
-    label: String,
-    help: Option<String>,
-}
-
-/// How deep types may stand in types.
-const MAX_DEPTH: usize = 32;
-
-impl<'a> Cursor<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn space(&mut self) {
-        self.at = self.text.len() - self.rest().trim_start().len();
-    }
-
-    /// A name: in backticks, or up to a space.
-    fn name(&mut self) -> &'a str {
-        let rest = self.rest();
-        if let Some((name, _)) = rest.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
-            self.at += name.len() + 2;
-            return name;
-        }
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        self.at += end;
-        &rest[..end]
-    }
-
-    fn word(&mut self) -> (&'a str, Range<usize>) {
-        self.space();
-        let rest = self.rest();
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let span = self.at..self.at + end;
-        self.at += end;
-        (&rest[..end], span)
-    }
-
-    fn eat(&mut self, c: char) -> bool {
-        let before = self.at;
-        self.space();
-        let there = self.rest().starts_with(c);
-        self.at = if there { self.at + c.len_utf8() } else { before };
-        there
-    }
-
-    fn expect(&mut self, c: char, inside: &str) -> Result<(), TypeError> {
-        if self.eat(c) {
-            return Ok(());
-        }
-        Err(TypeError {
-            span: self.at..self.at + self.rest().chars().next().map_or(0, char::len_utf8),
-            message: format!("`{c}` expected in type `{inside}`"),
-            label: "here".to_owned(),
-            help: None,
-        })
-    }
-
-    fn ddl_type(&mut self, depth: usize) -> Result<String, TypeError> {
-        let (word, span) = self.word();
-        let name = match word.to_ascii_lowercase().as_str() {
-            "integer" => "int".to_owned(),
-            name => name.to_owned(),
-        };
-        if !TYPES.contains(&name.as_str()) {
-            let span = if span.is_empty() { span.start..self.text.len() } else { span };
-            return Err(unknown_type(&self.text[span.clone()], span));
-        }
-        if depth > MAX_DEPTH {
-            let message = format!("types stand in one another more than {MAX_DEPTH} deep");
-            return Err(TypeError { span, message, label: String::new(), help: None });
-        }
-        match name.as_str() {
-            "array" => {
-                self.expect('<', &name)?;
-                let of = self.ddl_type(depth + 1)?;
-                self.expect('>', &name)?;
-                Ok(format!("array<{of}>"))
-            }
-            "map" => {
-                self.expect('<', &name)?;
-                let key = self.ddl_type(depth + 1)?;
-                self.expect(',', &name)?;
-                let value = self.ddl_type(depth + 1)?;
-                self.expect('>', &name)?;
-                Ok(format!("map<{key},{value}>"))
-            }
-            "struct" | "uniontype" => self.fields(&name, depth),
-            "decimal" => {
-                let numbers = self.numbers(&name)?;
-                match numbers[..] {
-                    [] => Ok(name),
-                    [p] if (1..=38).contains(&p) => Ok(format!("decimal({p})")),
-                    [p, s] if (1..=38).contains(&p) && s <= p => Ok(format!("decimal({p},{s})")),
-                    _ => Err(bad_numbers(span.start..self.at, "decimal", "decimal(38,9)")),
-                }
-            }
-            "char" | "varchar" => {
-                let most = if name == "char" { 255 } else { 65_535 };
-                match self.numbers(&name)?[..] {
-                    [n] if (1..=most).contains(&n) => Ok(format!("{name}({n})")),
-                    _ => Err(bad_numbers(span.start..self.at, &name, "string")),
-                }
-            }
-            "double" => {
-                let before = self.at;
-                if !self.word().0.eq_ignore_ascii_case("precision") {
-                    self.at = before;
-                }
-                Ok(name)
-            }
-            _ => Ok(name),
+/// The name that a text begins with, and where it ends: in backticks, where a doubled one is one, or up to a space.
+fn name_of(text: &str) -> Option<(String, usize)> {
+    let Some(quoted) = text.strip_prefix('`') else {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        return Some((text[..end].to_owned(), end));
+    };
+    let mut name = String::new();
+    let mut chars = quoted.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '`' if chars.next_if(|(_, next)| *next == '`').is_none() => return Some((name, at + 2)),
+            c => name.push(c),
         }
     }
-
-    /// `<a:int,b:string>` behind `struct`, `<int,string>` behind `uniontype`.
-    fn fields(&mut self, name: &str, depth: usize) -> Result<String, TypeError> {
-        self.expect('<', name)?;
-        let mut fields = Vec::new();
-        loop {
-            if name == "struct" {
-                self.space();
-                let quoted = self.rest().starts_with('`');
-                let field = if quoted { self.name().to_owned() } else { self.word().0.to_owned() };
-                self.expect(':', name)?;
-                let of = self.ddl_type(depth + 1)?;
-                fields.push(if quoted { format!("`{field}`:{of}") } else { format!("{field}:{of}") });
-            } else {
-                fields.push(self.ddl_type(depth + 1)?);
-            }
-            if !self.eat(',') {
-                break;
-            }
-        }
-        self.expect('>', name)?;
-        Ok(format!("{name}<{}>", fields.join(",")))
-    }
-
-    /// `(10,2)`, or nothing.
-    fn numbers(&mut self, name: &str) -> Result<Vec<u32>, TypeError> {
-        let mut numbers = Vec::new();
-        if !self.eat('(') {
-            return Ok(numbers);
-        }
-        loop {
-            let (word, span) = self.word();
-            match word.parse() {
-                Ok(number) => numbers.push(number),
-                Err(_) => {
-                    return Err(bad_numbers(
-                        span,
-                        name,
-                        if name == "decimal" { "decimal(38,9)" } else { "varchar(100)" },
-                    ));
-                }
-            }
-            if !self.eat(',') {
-                break;
-            }
-        }
-        self.expect(')', name)?;
-        Ok(numbers)
-    }
-}
-
-fn bad_numbers(span: Range<usize>, name: &str, instead: &str) -> TypeError {
-    TypeError {
-        span,
-        message: match name {
-            "decimal" => "`decimal` takes a precision of 1 to 38 and a scale up to that".to_owned(),
-            _ => format!("`{name}` takes its greatest length in brackets"),
-        },
-        label: "here".to_owned(),
-        help: Some(format!("write\n{instead}")),
-    }
-}
-
-fn unknown_type(word: &str, span: Range<usize>) -> TypeError {
-    let lower = word.to_ascii_lowercase();
-    let other = OTHER_NAMES.iter().find(|(name, _)| *name == lower).map(|(_, name)| *name);
-    let near = other.or_else(|| nearest(word, TYPES.iter().copied()));
-    TypeError {
-        span,
-        message: format!("unknown type `{word}`"),
-        label: near.map_or_else(|| "not a type of Athena's DDL".to_owned(), |near| format!("did you mean `{near}`?")),
-        help: near.is_none().then(|| format!("types are {}", TYPES.join(", "))),
-    }
+    None
 }
 
 #[cfg(test)]
@@ -383,7 +154,10 @@ mod tests {
         for (written, name, ddl_type, comment) in [
             ("id bigint", "id", "bigint", None),
             ("  Id   INTEGER  the id ", "id", "int", Some("the id")),
-            ("a decimal(10, 2) comment 'it''s'", "a", "decimal(10,2)", Some("it''s")),
+            ("a decimal(10, 2) comment 'it''s'", "a", "decimal(10,2)", Some("it's")),
+            ("a int COMMENT \"it\\'s\"", "a", "int", Some("it's")),
+            ("a int comment ''", "a", "int", None),
+            ("a int comment", "a", "int", Some("comment")),
             (
                 "s struct<A:int, b : array<map<string,double precision>>> x",
                 "s",
@@ -391,6 +165,8 @@ mod tests {
                 Some("x"),
             ),
             ("`my col` varchar (5)", "my col", "varchar(5)", None),
+            ("`A``B \"'É` int", "a`b \"'é", "int", None),
+            ("ts timestamp with local time zone", "ts", "timestamp with local time zone", None),
         ] {
             let read = column(written, false).unwrap();
             assert_eq!(
@@ -410,11 +186,22 @@ mod tests {
                 false,
                 "`id:bigint` is not a column's name | id:bigint | name and type stand apart by a space",
             ),
+            (
+                "`a:b` int",
+                false,
+                "`a:b` is not a column's name | `a:b` | Hive keeps names in a list and takes no `,`, `:` or `;` in them",
+            ),
+            ("`id int", false, "this name does not end | `id int | its second backtick is missing"),
+            (
+                "id bigint,amount double",
+                false,
+                "`,` right behind the type | , | one text a column; a comment stands behind a space",
+            ),
             ("a-b int", true, "`a-b` is not a column's name | a-b | a name is [A-Za-z_][A-Za-z0-9_]*"),
             ("id bigit", false, "unknown type `bigit` | bigit | did you mean `bigint`?"),
             ("id array<long>", false, "unknown type `long` | long | did you mean `bigint`?"),
             ("id array<int", false, "`>` expected in type `array` |  | here"),
-            ("id varchar", false, "`varchar` takes its greatest length in brackets | varchar | here"),
+            ("id varchar", false, "`varchar` takes its greatest length in brackets, 1 to 65535 | varchar | here"),
             (
                 "id decimal(50)",
                 false,

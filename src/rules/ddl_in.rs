@@ -8,6 +8,8 @@ use std::ops::Range;
 use sqlparser::dialect::{Dialect, HiveDialect};
 use sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
 
+use super::column::MAX_NAME_BYTES;
+use super::ddl_type;
 use super::format::{self, HEADER_LINES, LAZY_SIMPLE_SERDE};
 use super::table::{Column, Format};
 
@@ -50,7 +52,9 @@ pub struct Spans {
     pub properties: Range<usize>,
     /// Each property in there, from its key to its value.
     pub property_entries: Vec<Range<usize>>,
-    /// Comments up to there.
+    /// Pieces of column types that Athena takes only as the text beside them.
+    pub respelled: Vec<(Range<usize>, String)>,
+    /// Comments from the head to the end.
     pub comments: Vec<Range<usize>>,
     /// The end of the statement: no semicolon, no comment behind it.
     pub end: usize,
@@ -63,10 +67,8 @@ pub struct DdlError {
     pub message: String,
     /// In bytes of the text.
     pub span: Range<usize>,
-    /// From 1.
-    pub line: u32,
-    /// In characters, from 1.
-    pub column: u32,
+    /// What to write at the caret; may be empty.
+    pub label: String,
     pub help: Option<String>,
 }
 
@@ -104,41 +106,38 @@ impl Dialect for AthenaDialect {
     }
 }
 
-/// Reads one `CREATE EXTERNAL TABLE` statement, with or without a semicolon and comments.
+/// Reads the one `CREATE TABLE` statement of a script. Statements that only stand round it (`USE`, `CREATE DATABASE`,
+/// `MSCK REPAIR`, `ALTER TABLE … ADD PARTITION` and the like) are stepped over.
 ///
 /// # Errors
-/// Every mistake that could be found: text that is no such statement, and tables that no symlink table can stand for
-/// (bucketed, stored by a handler, transactional, Iceberg, made by `AS SELECT` or `LIKE`).
+/// Every mistake that could be found: text without such a statement, and tables that no symlink table can stand for
+/// (bucketed, stored by a handler, transactional, of Iceberg, Delta or Hudi, made by `AS SELECT` or `LIKE`).
 pub fn read(text: &str) -> Result<CreateTable, Vec<DdlError>> {
-    let words = Words::cut(text).map_err(|error| vec![error])?;
-    let mut reader = Reader { text, words: &words.list, at: 0, errors: Vec::new() };
-    match reader.statement() {
-        Ok(mut table) if reader.errors.is_empty() => {
-            let end = table.spans.end;
-            table.spans.comments = words.comments.into_iter().filter(|comment| comment.end <= end).collect();
-            Ok(table)
-        }
-        Ok(_) => Err(reader.errors),
+    let mut words = Words::cut(text).map_err(|error| vec![error])?;
+    let list = words.create_table(text).map_err(|error| vec![error])?;
+    let mut reader = Reader { text, words: &words.list[list], at: 0, respelled: Vec::new(), errors: Vec::new() };
+    reader.refuse_table_formats();
+    if !reader.errors.is_empty() {
+        // What their clauses say is not Hive's, and every further mistake would follow from that.
+        return Err(reader.errors);
+    }
+    let statement = reader.statement();
+    let (mut errors, mut respelled) = (reader.errors, reader.respelled);
+    let mut table = match statement {
+        Ok(table) if errors.is_empty() => table,
+        Ok(_) => return Err(errors),
         Err(error) => {
-            reader.errors.push(error);
-            Err(reader.errors)
+            errors.push(error);
+            return Err(errors);
         }
-    }
-}
-
-/// Reads a column type such as `decimal(10,2)` or `array<struct<a:int,b:string>>` and gives it as Athena writes it:
-/// `integer` is `int`, `real` is `float`. Struct fields keep their names.
-///
-/// # Errors
-/// Where the text is no type; the span is in `text`.
-pub fn column_type(text: &str) -> Result<String, DdlError> {
-    let words = Words::cut(text)?;
-    let mut reader = Reader { text, words: &words.list, at: 0, errors: Vec::new() };
-    let parsed = reader.data_type()?;
-    match reader.peek() {
-        None => Ok(parsed),
-        Some(word) => Err(reader.error_at(word.span.clone(), "the type ends before this", None)),
-    }
+    };
+    let (start, end) = (table.spans.head.start, table.spans.end);
+    let is_inside = |span: &Range<usize>| start <= span.start && span.end <= end;
+    respelled.extend(words.odd_spaces.drain(..).map(|span| (span, " ".to_owned())));
+    respelled.retain(|(span, _)| is_inside(span));
+    table.spans.respelled = respelled;
+    table.spans.comments = words.comments.into_iter().filter(is_inside).collect();
+    Ok(table)
 }
 
 /// What a Hive string literal (its quotes included) stands for; several in a row are one. `None` if it is none.
@@ -207,6 +206,8 @@ struct Word {
 struct Words {
     list: Vec<Word>,
     comments: Vec<Range<usize>>,
+    /// White space that only Unicode calls so, such as a copied page's no-break spaces; engines refuse it.
+    odd_spaces: Vec<Range<usize>>,
 }
 
 impl Words {
@@ -214,26 +215,62 @@ impl Words {
         let tokens = Tokenizer::new(&AthenaDialect, text).with_unescape(false).tokenize_with_location();
         let tokens = tokens.map_err(|error| {
             let at = Offsets::new(text).of(error.location);
-            make_error(text, at..text.len().min(at + 1), lower_first(&error.message), None)
+            let next = text[at..].chars().next().map_or(0, char::len_utf8);
+            make_error(at..at + next, lower_first(&error.message), None)
         })?;
         let mut offsets = Offsets::new(text);
-        let (mut list, mut comments) = (Vec::new(), Vec::new());
+        let mut words = Words { list: Vec::new(), comments: Vec::new(), odd_spaces: Vec::new() };
         for token in tokens {
             let span = offsets.of(token.span.start)..offsets.of(token.span.end);
             match token.token {
                 Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)) => {
-                    comments.push(span);
+                    words.comments.push(span);
                 }
-                Token::Whitespace(_) => {}
-                Token::ShiftRight => list.extend(
-                    [span.start..span.start + 1, span.start + 1..span.end].map(|span| Word { token: Token::Gt, span }),
-                ),
-                token => list.push(Word { token, span }),
+                _ if text[span.clone()].chars().all(|c| c.is_whitespace() || c == BYTE_ORDER_MARK) => {
+                    if !text[span.clone()].is_ascii() {
+                        words.odd_spaces.push(span);
+                    }
+                }
+                token => words.list.push(Word { token, span }),
             }
         }
-        Ok(Words { list, comments })
+        Ok(words)
+    }
+
+    /// Which words are the script's one CREATE TABLE statement.
+    fn create_table(&self, text: &str) -> Result<Range<usize>, DdlError> {
+        let ends = (0..self.list.len()).filter(|at| self.list[*at].token == Token::SemiColon);
+        let mut found = None;
+        let mut start = 0;
+        for end in ends.chain([self.list.len()]) {
+            let reader =
+                Reader { text, words: &self.list[start..end], at: 0, respelled: Vec::new(), errors: Vec::new() };
+            let range = start..end;
+            start = end + 1;
+            if reader.words.is_empty() || reader.stands_beside() {
+                continue;
+            }
+            if found.is_some() {
+                let help = "keep one CREATE TABLE in the file";
+                return Err(reader.error_at(
+                    reader.span_here(),
+                    "one CREATE TABLE statement is read, this is another",
+                    Some(help),
+                ));
+            }
+            found = Some(range);
+        }
+        // Nothing but what stands beside such a statement.
+        found.ok_or_else(|| {
+            let reader = Reader { text, words: &self.list, at: 0, respelled: Vec::new(), errors: Vec::new() };
+            reader.expected("CREATE EXTERNAL TABLE", Some(EXAMPLE))
+        })
     }
 }
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+const EXAMPLE: &str = "write\nCREATE EXTERNAL TABLE name (…) … LOCATION 's3://…/'";
 
 /// Lines and columns, which never go back, to bytes.
 struct Offsets<'a> {
@@ -265,6 +302,8 @@ struct Reader<'a> {
     text: &'a str,
     words: &'a [Word],
     at: usize,
+    /// As [`Spans::respelled`].
+    respelled: Vec<(Range<usize>, String)>,
     errors: Vec<DdlError>,
 }
 
@@ -290,8 +329,14 @@ struct Clauses {
     serde_properties: Vec<(String, String)>,
     stored_as: Option<StoredAs>,
     location: Option<String>,
-    properties: Vec<(String, String)>,
-    property_entries: Vec<Range<usize>>,
+    properties: Properties,
+}
+
+/// `('a' = 'b', …)`, and the span of each entry.
+#[derive(Default)]
+struct Properties {
+    pairs: Vec<(String, String)>,
+    spans: Vec<Range<usize>>,
 }
 
 enum StoredAs {
@@ -301,22 +346,42 @@ enum StoredAs {
 }
 
 impl Reader<'_> {
+    /// Whether the statement only stands round the CREATE TABLE of a script: it says nothing about the table.
+    fn stands_beside(&self) -> bool {
+        let openers: [&[&str]; 13] = [
+            &["CREATE", "DATABASE"],
+            &["CREATE", "SCHEMA"],
+            &["USE"],
+            &["SET"],
+            &["DROP"],
+            &["MSCK"],
+            &["REPAIR"],
+            &["ANALYZE"],
+            &["SELECT"],
+            &["SHOW"],
+            &["DESCRIBE"],
+            &["DESC"],
+            &["REFRESH"],
+        ];
+        let begins = |words: &&[&str]| words.iter().enumerate().all(|(at, word)| self.is_keyword(at, word));
+        let is_of_partitions = || {
+            let names = |word: &str| (0..self.words.len()).any(|at| self.is_keyword(at, word));
+            self.is_keyword(0, "ALTER")
+                && (names("PARTITION") || names("PARTITIONS"))
+                && ["ADD", "DROP", "RECOVER"].into_iter().any(names)
+        };
+        openers.iter().any(begins) || is_of_partitions()
+    }
+
     fn statement(&mut self) -> Result<CreateTable, DdlError> {
         let (head, database, name) = self.head()?;
         let columns = if self.eat(&Token::LParen) { self.columns()? } else { Vec::new() };
         let columns_end = self.previous_end();
         let mut clauses = Clauses::default();
-        while self.peek().is_some_and(|word| word.token != Token::SemiColon) {
+        while self.peek().is_some() {
             self.clause(&mut clauses)?;
         }
-        let end = self.previous_end();
-        while self.eat(&Token::SemiColon) {}
-        if let Some(word) = self.peek() {
-            let span = word.span.clone();
-            return Err(self.error_at(span, "one CREATE TABLE statement is read, this begins another", None));
-        }
-        self.refuse_what_is_no_plain_table(&clauses);
-        let spans = clauses.spans(head, columns_end, end);
+        let spans = clauses.spans(head, columns_end, self.previous_end());
         let (format, unknown_input_format) = clauses.format();
         Ok(CreateTable {
             database,
@@ -328,26 +393,21 @@ impl Reader<'_> {
             serde_stated: clauses.serde.is_some(),
             unknown_input_format,
             location: clauses.location,
-            properties: clauses.properties,
+            properties: clauses.properties.pairs,
             spans,
         })
     }
 
     /// `CREATE EXTERNAL TABLE IF NOT EXISTS db.name`.
     fn head(&mut self) -> Result<(Range<usize>, Option<String>, String), DdlError> {
-        const EXAMPLE: &str = "CREATE EXTERNAL TABLE name (…) … LOCATION 's3://…/'";
         let start = self.peek().map_or(0, |word| word.span.start);
         if !self.eat_word("CREATE") {
             return Err(self.expected("CREATE EXTERNAL TABLE", Some(EXAMPLE)));
         }
-        for kind in ["TEMPORARY", "TRANSACTIONAL", "MANAGED"] {
+        for kind in ["TEMPORARY", "TRANSACTIONAL", "MANAGED", "TEMP"] {
             if self.next_is(kind) {
-                let span = self.span_here();
-                return Err(self.error_at(
-                    span,
-                    format!("a {} table has no symlinks", kind.to_lowercase()),
-                    Some(EXAMPLE),
-                ));
+                let message = format!("a {} table has no symlinks", kind.to_lowercase());
+                return Err(self.error_at(self.span_here(), message, Some(EXAMPLE)));
             }
         }
         self.eat_word("EXTERNAL");
@@ -362,30 +422,50 @@ impl Reader<'_> {
         while self.eat(&Token::Period) {
             database = Some(std::mem::replace(&mut name, self.name("the table's name")?));
         }
+        // Hive prints both in one pair of backticks; a name of its own holds no dot.
+        if database.is_none()
+            && let Some((before, after)) = name.split_once('.')
+        {
+            (database, name) = (Some(before.to_owned()), after.to_owned());
+        }
         Ok((start..self.previous_end(), database, name))
     }
 
     /// Columns up to and with `)`. A constraint of Hive's is stepped over.
     fn columns(&mut self) -> Result<Vec<Column>, DdlError> {
-        let mut columns = Vec::new();
-        while !self.eat(&Token::RParen) {
-            if ["CONSTRAINT", "PRIMARY", "FOREIGN", "UNIQUE", "CHECK"]
+        let mut columns: Vec<Column> = Vec::new();
+        loop {
+            let is_constraint = ["CONSTRAINT", "PRIMARY", "FOREIGN", "UNIQUE", "CHECK"]
                 .iter()
-                .any(|word| self.bare_word_before_key(word))
-            {
+                .any(|word| self.bare_word_before_key(word));
+            if is_constraint {
                 self.skip_to_end_of_item();
             } else {
-                columns.push(self.column()?);
+                let span = self.span_here();
+                let column = self.column()?;
+                if columns.iter().any(|other| other.name == column.name) {
+                    let again = format!("column `{}` a second time", column.name);
+                    let again = self.error_at(span, again, None).label("names count in lower case");
+                    self.errors.push(again);
+                }
+                columns.push(column);
             }
-            if !self.eat(&Token::Comma) && !self.next_is_token(&Token::RParen) {
-                return Err(self.expected("`,` or `)`", None));
+            if self.eat(&Token::RParen) {
+                return Ok(columns);
             }
+            self.need(&Token::Comma, "`,` or `)`")?;
         }
-        Ok(columns)
     }
 
     fn column(&mut self) -> Result<Column, DdlError> {
+        let span = self.span_here();
         let name = self.name("a column's name")?.to_lowercase();
+        if name.is_empty() || name.len() > MAX_NAME_BYTES {
+            let message =
+                format!("the name of a column is 1 to {MAX_NAME_BYTES} bytes long, this one is {}", name.len());
+            let error = self.error_at(span, message, None);
+            self.errors.push(error);
+        }
         let ddl_type = self.data_type()?;
         let mut comment = None;
         while !self.next_is_token(&Token::Comma) && !self.next_is_token(&Token::RParen) {
@@ -400,110 +480,23 @@ impl Reader<'_> {
         Ok(Column { name, ddl_type, comment })
     }
 
-    /// A type, printed without white space but where words need it.
+    /// A type as `ddl_type` prints it.
     fn data_type(&mut self) -> Result<String, DdlError> {
-        let start = self.at;
-        let name = match self.peek() {
-            Some(Word { token: Token::Word(word), .. }) if word.quote_style.is_none() => word.value.to_lowercase(),
-            _ => return Err(self.expected("a type", None)),
-        };
-        self.at += 1;
-        let mut out = match name.as_str() {
-            "integer" => "int".to_owned(),
-            "real" => "float".to_owned(),
-            "double" => {
-                self.eat_word("PRECISION");
-                name.clone()
-            }
-            _ => name.clone(),
-        };
-        match name.as_str() {
-            "array" | "map" | "struct" | "uniontype" => self.nested_type(&name, &mut out)?,
-            "decimal" | "numeric" | "varchar" | "char" if self.eat(&Token::LParen) => self.type_arguments(&mut out)?,
-            "timestamp" if self.next_is("WITH") => {
-                self.at += 1;
-                out += " with";
-                while ["LOCAL", "TIME", "ZONE"].iter().any(|word| self.next_is(word)) {
-                    out += &format!(" {}", self.words[self.at].token.to_string().to_lowercase());
-                    self.at += 1;
-                }
-            }
-            _ if KNOWN_TYPES.contains(&name.as_str()) => {}
-            _ => {
-                let span = self.words[start].span.clone();
-                let help = near_type(&name).map(|near| format!("did you mean `{near}`?"));
-                return Err(self.error_at(span, format!("there is no type `{name}`"), help.as_deref()));
-            }
-        }
-        Ok(out)
-    }
-
-    /// `<…>` of `array`, `map`, `struct` and `uniontype`.
-    fn nested_type(&mut self, name: &str, out: &mut String) -> Result<(), DdlError> {
-        if !self.eat(&Token::Lt) {
-            return Err(self.expected(&format!("`<` behind `{name}`"), None));
-        }
-        out.push('<');
-        let mut parts = 0;
-        loop {
-            if parts > 0 {
-                out.push(',');
-            }
-            if name == "struct" {
-                let raw = self.span_here();
-                self.name("a field's name")?;
-                out.push_str(&self.text[raw]);
-                if !self.eat(&Token::Colon) {
-                    return Err(self.expected("`:` between a field and its type", None));
-                }
-                out.push(':');
-            }
-            *out += &self.data_type()?;
-            if name == "struct" && self.eat_word("COMMENT") {
-                let raw = self.span_here();
-                self.literal("a comment")?;
-                *out += &format!(" COMMENT {}", &self.text[raw]);
-            }
-            parts += 1;
-            if !self.eat(&Token::Comma) {
-                break;
-            }
-        }
-        let (least, most) = match name {
-            "array" => (1, 1),
-            "map" => (2, 2),
-            _ => (1, usize::MAX),
-        };
-        if !(least..=most).contains(&parts) {
-            return Err(
-                self.expected(&format!("{least} inner type{} in `{name}`", if least == 1 { "" } else { "s" }), None)
-            );
-        }
-        if !self.eat(&Token::Gt) {
-            return Err(self.expected("`>`", None));
-        }
-        out.push('>');
-        Ok(())
-    }
-
-    /// `(10,2)`.
-    fn type_arguments(&mut self, out: &mut String) -> Result<(), DdlError> {
-        out.push('(');
-        loop {
-            match self.peek().map(|word| &word.token) {
-                Some(Token::Number(digits, _)) => out.push_str(digits),
-                _ => return Err(self.expected("a number", None)),
-            }
+        let start = self.span_here().start;
+        let here = |span: &Range<usize>| start + span.start..start + span.end;
+        // Past its words: a type never ends within one.
+        let end = self.words.last().map_or(start, |word| word.span.end).max(start);
+        let read = ddl_type::read(&self.text[start..end]).map_err(|wrong| DdlError {
+            message: wrong.message,
+            span: here(&wrong.span),
+            label: wrong.label,
+            help: wrong.help,
+        })?;
+        self.respelled.extend(read.respelled.iter().map(|(span, new)| (here(span), new.clone())));
+        while self.peek().is_some_and(|word| word.span.start < start + read.end) {
             self.at += 1;
-            if self.eat(&Token::RParen) {
-                out.push(')');
-                return Ok(());
-            }
-            if !self.eat(&Token::Comma) {
-                return Err(self.expected("`,` or `)`", None));
-            }
-            out.push(',');
         }
+        Ok(read.printed)
     }
 
     /// One clause behind the columns, or one word of a clause that is not known.
@@ -529,7 +522,7 @@ impl Reader<'_> {
             clauses.location = Some(self.literal("a location")?);
             Clause::Location
         } else if self.eat_word("TBLPROPERTIES") {
-            (clauses.properties, clauses.property_entries) = self.properties()?;
+            clauses.properties = self.properties()?;
             Clause::Properties
         } else {
             return self.unknown_clause(start);
@@ -546,32 +539,49 @@ impl Reader<'_> {
     /// Steps over a word that begins no clause known here, with its parentheses; names those that a symlink table
     /// cannot have.
     fn unknown_clause(&mut self, start: usize) -> Result<(), DdlError> {
-        let refused: [(&[&str], &str, Option<&str>); 7] = [
+        let refused: [(&[&str], &str, &str); 10] = [
             (
                 &["CLUSTERED", "BY"],
                 "a bucketed table cannot be read through symlinks",
-                Some("take the CLUSTERED BY clause out"),
+                "take the CLUSTERED BY clause out",
             ),
-            (&["STORED", "BY"], "a table that a storage handler reads has no symlinks", None),
-            (
-                &["AS", "SELECT"],
-                "a table made by AS SELECT has no files of its own yet",
-                Some("give its columns instead"),
-            ),
-            (&["AS", "WITH"], "a table made by AS WITH has no files of its own yet", Some("give its columns instead")),
-            (&["LIKE"], "LIKE says no columns", Some("give the columns instead")),
-            (&["USING"], "this is a Spark data source table", Some("write it with ROW FORMAT and STORED AS")),
-            (&["DUPLICATE", "KEY"], "this is no table of Athena's or Hive's", None),
+            (&["STORED", "BY"], "a table that a storage handler reads has no symlinks", "describe files: STORED AS …"),
+            (&["AS", "SELECT"], NO_FILES_YET, COLUMNS_INSTEAD),
+            (&["AS", "WITH"], NO_FILES_YET, COLUMNS_INSTEAD),
+            (&["AS", "FROM"], NO_FILES_YET, COLUMNS_INSTEAD),
+            (&["AS", "VALUES"], NO_FILES_YET, COLUMNS_INSTEAD),
+            (&["AS", "TABLE"], NO_FILES_YET, COLUMNS_INSTEAD),
+            (&["LIKE"], "LIKE says no columns", COLUMNS_INSTEAD),
+            (&["USING"], "this is a Spark data source table", "write it with ROW FORMAT and STORED AS"),
+            (&["ENGINE"], "this is no table of Athena's or Hive's", "write it with ROW FORMAT and STORED AS"),
         ];
         for (words, message, help) in refused {
             if self.eat_words(words) {
-                let error = self.error_at(start..self.previous_end(), message, help);
-                self.errors.push(error);
-                if words[0] == "AS" {
+                let format = self.peek().and_then(|word| table_format(&self.text[word.span.clone()]));
+                self.errors.push(match format {
+                    Some(format) => self.error_at(start..self.span_here().end, lists_its_own(format), None),
+                    None => self.error_at(start..self.previous_end(), message, Some(help)),
+                });
+                if words[0] != "CLUSTERED" {
                     self.at = self.words.len();
                 }
                 return Ok(());
             }
+        }
+        let has_query = self.eat_word("AS") && self.next_is_token(&Token::LParen);
+        let is_trinos = !has_query
+            && self.next_is("WITH")
+            && matches!(self.words.get(self.at + 1), Some(word) if word.token == Token::LParen)
+            && matches!(self.words.get(self.at + 3), Some(word) if word.token == Token::Eq);
+        if has_query || is_trinos {
+            let (message, help) = if has_query {
+                (NO_FILES_YET, COLUMNS_INSTEAD)
+            } else {
+                ("this is Trino's CREATE TABLE", "write it as Hive does, with ROW FORMAT and STORED AS")
+            };
+            self.errors.push(self.error_at(start..self.span_here().end, message, Some(help)));
+            self.at = self.words.len();
+            return Ok(());
         }
         self.skip_one();
         Ok(())
@@ -592,7 +602,7 @@ impl Reader<'_> {
         if self.eat_word("SERDE") {
             clauses.serde = Some(self.literal("a serde's class")?);
             if self.eat_words(&["WITH", "SERDEPROPERTIES"]) {
-                clauses.serde_properties = self.properties()?.0;
+                clauses.serde_properties = self.properties()?.pairs;
             }
             return Ok(());
         }
@@ -621,7 +631,7 @@ impl Reader<'_> {
                 if self.eat_word(word) {
                     self.literal("a class")?;
                 } else if word == "OUTPUTFORMAT" {
-                    return Err(self.expected("OUTPUTFORMAT, which goes with INPUTFORMAT", None));
+                    return Err(self.expected("OUTPUTFORMAT behind INPUTFORMAT", None));
                 }
             }
             return Ok(StoredAs::InputFormat(class));
@@ -630,37 +640,66 @@ impl Reader<'_> {
     }
 
     /// `('a' = 'b', …)`, with the span of each entry.
-    #[allow(clippy::type_complexity)]
-    fn properties(&mut self) -> Result<(Vec<(String, String)>, Vec<Range<usize>>), DdlError> {
+    fn properties(&mut self) -> Result<Properties, DdlError> {
         self.need(&Token::LParen, "`(`")?;
-        let (mut pairs, mut entries) = (Vec::new(), Vec::new());
-        while !self.eat(&Token::RParen) {
+        let mut properties = Properties::default();
+        loop {
             let start = self.span_here().start;
             let key = self.literal("a property's name in quotes")?;
             self.need(&Token::Eq, "`=`")?;
-            let value = self.literal("a property's value in quotes")?;
-            pairs.push((key, value));
-            entries.push(start..self.previous_end());
-            if !self.eat(&Token::Comma) && !self.next_is_token(&Token::RParen) {
-                return Err(self.expected("`,` or `)`", None));
+            let value = self.property_value()?;
+            properties.pairs.push((key, value));
+            properties.spans.push(start..self.previous_end());
+            if self.eat(&Token::RParen) {
+                return Ok(properties);
             }
+            self.need(&Token::Comma, "`,` or `)`")?;
         }
-        Ok((pairs, entries))
     }
 
-    fn refuse_what_is_no_plain_table(&mut self, clauses: &Clauses) {
-        for ((key, value), span) in clauses.properties.iter().zip(&clauses.property_entries) {
-            let is = |name: &str, what: &str| key.eq_ignore_ascii_case(name) && value.eq_ignore_ascii_case(what);
-            let message = if is("table_type", "ICEBERG") {
-                "an Iceberg table lists its own files: symlinks would show removed rows"
-            } else if is("transactional", "true") {
-                "a transactional table cannot be read through symlinks"
-            } else {
-                continue;
-            };
-            let error = self.error_at(span.clone(), message, None);
-            self.errors.push(error);
+    /// A literal; a number or a word too, as Spark has them.
+    fn property_value(&mut self) -> Result<String, DdlError> {
+        match self.peek() {
+            Some(Word { token: Token::Number(..), span }) => {
+                let value = self.text[span.clone()].to_owned();
+                self.at += 1;
+                Ok(value)
+            }
+            _ if self.next_is("TRUE") || self.next_is("FALSE") => Ok(self.name("a value")?.to_lowercase()),
+            _ => self.literal("a property's value in quotes"),
         }
+    }
+
+    /// Names every property, input format and handler by which a table is no plain one.
+    fn refuse_table_formats(&mut self) {
+        let literal = |at: usize| {
+            let word = self.words.get(at)?;
+            let is_literal = matches!(word.token, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_));
+            if is_literal { unquote_literal(&self.text[word.span.clone()]) } else { None }
+        };
+        let mut found = Vec::new();
+        for at in 0..self.words.len() {
+            let span = |last: usize| self.words[at].span.start..self.words[last].span.end;
+            if self.is_keyword(at, "INPUTFORMAT")
+                && let Some(format) = literal(at + 1).as_deref().and_then(table_format)
+            {
+                found.push(make_error(span(at + 1), lists_its_own(format), None));
+            }
+            if !matches!(self.words.get(at + 1), Some(word) if word.token == Token::Eq) {
+                continue;
+            }
+            let (Some(key), Some(value)) = (literal(at), literal(at + 2)) else { continue };
+            let message = match key.to_ascii_lowercase().as_str() {
+                "table_type" | "spark.sql.sources.provider" => table_format(&value).map(lists_its_own),
+                "storage_handler" => Some("a table that a storage handler reads has no symlinks".to_owned()),
+                "transactional" if value.eq_ignore_ascii_case("true") => Some(
+                    "a transactional table keeps its own list of files: symlinks would show removed rows".to_owned(),
+                ),
+                _ => None,
+            };
+            found.extend(message.map(|message| make_error(span(at + 2), message, None)));
+        }
+        self.errors.extend(found);
     }
 
     // Words.
@@ -769,7 +808,8 @@ impl Reader<'_> {
     }
 
     fn span_here(&self) -> Range<usize> {
-        self.peek().map_or(self.text.len()..self.text.len(), |word| word.span.clone())
+        let end = self.words.last().map_or(self.text.len(), |word| word.span.end);
+        self.peek().map_or(end..end, |word| word.span.clone())
     }
 
     fn previous_end(&self) -> usize {
@@ -786,7 +826,14 @@ impl Reader<'_> {
     }
 
     fn error_at(&self, span: Range<usize>, message: impl Into<String>, help: Option<&str>) -> DdlError {
-        make_error(self.text, span, message.into(), help)
+        make_error(span, message, help)
+    }
+}
+
+impl DdlError {
+    fn label(mut self, label: impl Into<String>) -> DdlError {
+        self.label = label.into();
+        self
     }
 }
 
@@ -806,7 +853,8 @@ impl Clauses {
             stored_as: span(Clause::StoredAs),
             location: span(Clause::Location),
             properties: span(Clause::Properties),
-            property_entries: self.property_entries.clone(),
+            property_entries: self.properties.spans.clone(),
+            respelled: Vec::new(),
             comments: Vec::new(),
             end,
         }
@@ -829,7 +877,7 @@ impl Clauses {
             }
         };
         let serde = self.serde.clone().unwrap_or_else(|| default_serde.to_owned());
-        let header = self.properties.iter().find(|(key, _)| key == HEADER_LINES);
+        let header = self.properties.pairs.iter().find(|(key, _)| key == HEADER_LINES);
         let format = Format {
             kind: format::kind_of_serde(&serde),
             serde,
@@ -838,6 +886,22 @@ impl Clauses {
         };
         (format, unknown)
     }
+}
+
+const NO_FILES_YET: &str = "a table made by AS SELECT has no files of its own yet";
+const COLUMNS_INSTEAD: &str = "give its columns instead";
+
+/// The table format that a provider's name or an input format's class belongs to.
+fn table_format(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    [("iceberg", "Iceberg"), ("hudi", "Hudi"), ("hoodie", "Hudi"), ("delta", "Delta")]
+        .into_iter()
+        .find(|(word, _)| name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == *word))
+        .map(|(_, format)| format)
+}
+
+fn lists_its_own(format: &str) -> String {
+    format!("{format} keeps its own list of files: symlinks would show removed rows")
 }
 
 /// Input formats whose data a symlink table reads by its serde.
@@ -850,53 +914,8 @@ const KNOWN_INPUT_FORMATS: [&str; 6] = [
     "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat",
 ];
 
-const KNOWN_TYPES: [&str; 18] = [
-    "tinyint",
-    "smallint",
-    "int",
-    "integer",
-    "bigint",
-    "boolean",
-    "float",
-    "real",
-    "double",
-    "decimal",
-    "numeric",
-    "string",
-    "varchar",
-    "char",
-    "binary",
-    "date",
-    "timestamp",
-    "void",
-];
-
-fn near_type(name: &str) -> Option<&'static str> {
-    let known_elsewhere = match name {
-        "text" | "str" => Some("string"),
-        "long" | "int64" | "uint64" => Some("bigint"),
-        "short" | "int16" => Some("smallint"),
-        "byte" | "int8" => Some("tinyint"),
-        "int32" => Some("int"),
-        "bool" => Some("boolean"),
-        "datetime" => Some("timestamp"),
-        "row" => Some("struct"),
-        _ => None,
-    };
-    known_elsewhere.or_else(|| KNOWN_TYPES.into_iter().find(|known| strsim::damerau_levenshtein(name, known) == 1))
-}
-
-fn make_error(text: &str, span: Range<usize>, message: String, help: Option<&str>) -> DdlError {
-    let before = &text[..span.start];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    DdlError {
-        message,
-        line: count(before.bytes().filter(|b| *b == b'\n').count() + 1),
-        column: count(text[line_start..span.start].chars().count() + 1),
-        span,
-        help: help.map(str::to_owned),
-    }
+fn make_error(span: Range<usize>, message: impl Into<String>, help: Option<&str>) -> DdlError {
+    DdlError { message: message.into(), span, label: String::new(), help: help.map(str::to_owned) }
 }
 
 fn lower_first(text: &str) -> String {
@@ -907,6 +926,7 @@ fn lower_first(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::diagnostic::Lines;
     use crate::rules::table::FormatKind;
 
     fn names(columns: &[Column]) -> Vec<String> {
@@ -915,7 +935,9 @@ mod tests {
 
     fn message(text: &str) -> String {
         let errors = read(text).unwrap_err();
-        errors.iter().map(|e| format!("{}:{} {}", e.line, e.column, e.message)).collect::<Vec<_>>().join("; ")
+        let lines = Lines::new(text);
+        let at = |e: &DdlError| format!("{}:{} {}", lines.line(e.span.start), lines.column(e.span.start), e.message);
+        errors.iter().map(at).collect::<Vec<_>>().join("; ")
     }
 
     const SHOWN: &str = r"CREATE EXTERNAL TABLE `default.taxes`(
@@ -946,7 +968,7 @@ TBLPROPERTIES (
     #[test]
     fn what_show_create_table_prints_is_read_whole() {
         let table = read(SHOWN).unwrap();
-        assert_eq!((table.database.as_deref(), table.name.as_str()), (None, "default.taxes"));
+        assert_eq!((table.database.as_deref(), table.name.as_str()), (Some("default"), "taxes"));
         assert_eq!(
             names(&table.columns),
             ["id bigint", "m map<string,array<struct<`Odd Name`:int,b:decimal(10,2) COMMENT 'x'>>>", "amount double"]
@@ -1029,7 +1051,8 @@ TBLPROPERTIES (
         assert!(with("USING parquet").contains("Spark"));
         assert!(with("TBLPROPERTIES ('table_type'='iceberg')").contains("Iceberg"));
         assert!(with("TBLPROPERTIES ('transactional'='true')").contains("transactional"));
-        assert!(with("; SELECT 1").contains("begins another"));
+        assert!(with("; CREATE TABLE u (a int)").starts_with("2:3 one CREATE TABLE"));
+        assert!(with("; ALTER TABLE t SET TBLPROPERTIES ('a'='b')").contains("this is another"));
         assert!(with("STORED AS ORC STORED AS AVRO").contains("twice"));
         assert!(message("CREATE TABLE t LIKE u").contains("LIKE"));
         assert!(message("SELECT 1").starts_with("1:1 CREATE EXTERNAL TABLE is expected, `SELECT`"));
@@ -1038,29 +1061,13 @@ TBLPROPERTIES (
 
     #[test]
     fn mistakes_have_their_place() {
-        assert_eq!(message("CREATE EXTERNAL TABLE t (\n  é int,\n  b strng)"), "3:5 there is no type `strng`");
+        assert_eq!(message("CREATE EXTERNAL TABLE t (\n  é int,\n  b strng)"), "3:5 unknown type `strng`");
         let errors = read("CREATE EXTERNAL TABLE t (a strng)").unwrap_err();
-        assert_eq!((errors[0].help.as_deref(), errors[0].span.clone()), (Some("did you mean `string`?"), 27..32));
+        assert_eq!((errors[0].label.as_str(), errors[0].span.clone()), ("did you mean `string`?", 27..32));
         assert!(message("CREATE EXTERNAL TABLE t (a int) LOCATION 's3://open").contains("nterminated"));
         assert!(message("CREATE EXTERNAL TABLE t (a array<int)").contains("`>`"));
         assert!(message("CREATE EXTERNAL TABLE t (a int").contains("the text ends"));
         assert!(message("CREATE EXTERNAL TABLE t (a int) PARTITIONED BY (day(ts))").contains("a type is expected"));
-    }
-
-    #[test]
-    fn types_are_printed_as_athena_writes_them() {
-        let printed = |text: &str| column_type(text).unwrap();
-        assert_eq!(printed(" INTEGER "), "int");
-        assert_eq!(
-            printed("ARRAY< STRUCT<A : REAL, b:array<array<int>>> >"),
-            "array<struct<A:float,b:array<array<int>>>>"
-        );
-        assert_eq!(printed("decimal( 10 , 2 )"), "decimal(10,2)");
-        assert_eq!(printed("timestamp with local time zone"), "timestamp with local time zone");
-        for wrong in ["", "int)", "array<int", "map<string>", "struct<a int>", "int; DROP TABLE t", "'x'", "varchar(a)"]
-        {
-            assert!(column_type(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

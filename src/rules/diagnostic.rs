@@ -4,7 +4,8 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use codespan_reporting::diagnostic as drawn;
 use codespan_reporting::files::{Error as FilesError, Files};
@@ -21,12 +22,24 @@ pub struct Diagnostic {
     pub message: String,
     /// Where, in bytes of the rule file.
     pub span: Range<usize>,
+    /// The file that the rule file names there and that the mistake is in; this is shown then.
+    pub inside: Option<Inside>,
     /// What to write at the caret.
     pub label: String,
     /// Lines under the excerpt: why.
     pub notes: Vec<String>,
     /// What to do, as something that can be pasted where possible; its first line is prose, the rest is to be pasted.
     pub help: Option<String>,
+}
+
+/// A place in a file that the rule file names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// Its name for messages.
+    pub path: PathBuf,
+    pub text: Arc<str>,
+    /// In bytes of `text`.
+    pub span: Range<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,7 +67,13 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, span: Range<usize>, message: String) -> Diagnostic {
-        Diagnostic { severity, message, span, label: String::new(), notes: Vec::new(), help: None }
+        Diagnostic { severity, message, span, inside: None, label: String::new(), notes: Vec::new(), help: None }
+    }
+
+    #[must_use]
+    pub fn inside(mut self, inside: Inside) -> Diagnostic {
+        self.inside = Some(inside);
+        self
     }
 
     #[must_use]
@@ -129,7 +148,10 @@ impl<'a> Lines<'a> {
 
 /// One diagnostic as people read it, with an empty line after it; ANSI colours only if asked for.
 pub fn render(diagnostic: &Diagnostic, path: &Path, lines: &Lines<'_>, color: bool) -> String {
-    let excerpt = Excerpt::new(diagnostic, path, lines);
+    let excerpt = match &diagnostic.inside {
+        Some(inside) => Excerpt::new(&inside.span, &inside.path, &Lines::new(&inside.text)),
+        None => Excerpt::new(&diagnostic.span, path, lines),
+    };
     let gutter = excerpt.line.to_string().len() + 3;
     let severity = match diagnostic.severity {
         Severity::Error => drawn::Severity::Error,
@@ -168,12 +190,12 @@ struct Excerpt {
 }
 
 impl Excerpt {
-    fn new(diagnostic: &Diagnostic, path: &Path, lines: &Lines<'_>) -> Excerpt {
-        let start = floor_boundary(lines.text, diagnostic.span.start.min(lines.text.len()));
+    fn new(span: &Range<usize>, path: &Path, lines: &Lines<'_>) -> Excerpt {
+        let start = floor_boundary(lines.text, span.start.min(lines.text.len()));
         let line = lines.line(start);
         let range = lines.of_line(line);
         let start = start.clamp(range.start, range.end);
-        let end = floor_boundary(lines.text, diagnostic.span.end.clamp(start, range.end));
+        let end = floor_boundary(lines.text, span.end.clamp(start, range.end));
         let (before, marked, after) =
             (&lines.text[range.start..start], &lines.text[start..end], &lines.text[end..range.end]);
         let room = WIDTH - line.to_string().len() - 4;

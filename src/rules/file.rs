@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::check;
 use super::column::{self, as_name, is_name};
 use super::ddl_in;
-use super::diagnostic::{Diagnostic, Lines, Severity};
+use super::diagnostic::{Diagnostic, Inside, Lines, Severity};
 use super::format::{self, FormatOptions};
 use super::keys::{self, NAME};
 use super::location;
@@ -60,7 +60,7 @@ pub fn load(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>) -> Loa
     let context =
         Context { lines: &lines, base_dir: &base, lookups: Vec::new(), broken_lines: &unread_lines, headers: &headers };
     let file = Node::new(&mended.text, document.get_ref(), &keys::FILE, 0..0);
-    let mut reader = Reader { context, read, base_dir, found };
+    let mut reader = Reader { context, read, base_dir, path, found };
     let (rules, drafts) = reader.file(&file, path);
     let mut diagnostics = std::mem::take(&mut reader.found);
     // A line that TOML could not read says nothing true about anything else.
@@ -89,7 +89,10 @@ fn merged(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut seen: Vec<(Diagnostic, usize)> = Vec::new();
     for one in diagnostics {
         let here = seen.iter_mut().rev().take_while(|(other, _)| other.span == one.span);
-        let same = here.into_iter().find(|(other, _)| other.severity == one.severity && other.message == one.message);
+        let is_same = |other: &Diagnostic| {
+            (other.severity, &other.message, &other.inside) == (one.severity, &one.message, &one.inside)
+        };
+        let same = here.into_iter().find(|(other, _)| is_same(other));
         match same {
             Some((other, more)) => {
                 for note in one.notes.into_iter().filter(|note| !other.notes.contains(note)).collect::<Vec<_>>() {
@@ -128,6 +131,8 @@ struct Reader<'c> {
     context: Context<'c>,
     read: ReadFile<'c>,
     base_dir: &'c Path,
+    /// The rule file's name for messages.
+    path: &'c Path,
     found: Vec<Diagnostic>,
 }
 
@@ -264,21 +269,27 @@ impl<'c> Reader<'c> {
         self.name(&name, "table");
         let layers = Layers { own: &own, defaults };
         let partition_texts = layers.one("partitioned_by", Node::texts).unwrap_or_default();
-        let data = self.data(&layers);
+        let mut data = self.data(&layers);
+        let is_partitioned_here = !partition_texts.is_empty() || own.has("partitioned_by");
+        if !is_partitioned_here {
+            self.stated_partitions(&mut data);
+        }
         let columns = data.columns;
         let mut partitioned_by = Vec::new();
         let mut partition_spans = Vec::new();
         let mut unread_columns = Vec::new();
         for text in &partition_texts {
             match column::read(text, true, &mut self.found) {
-                Some(column) => {
+                Some(mut column) => {
+                    let same = data.partitioned_by.iter().find(|stated| stated.name == column.name);
+                    column.comment = column.comment.or_else(|| same?.comment.clone());
                     partitioned_by.push(column);
                     partition_spans.push(text.span.clone());
                 }
                 None => unread_columns.push(text.value),
             }
         }
-        if partition_texts.is_empty() && !own.has("partitioned_by") {
+        if !is_partitioned_here {
             partition_spans = vec![data.span.clone(); data.partitioned_by.len()];
             partitioned_by = data.partitioned_by;
         }
@@ -636,6 +647,8 @@ struct Data {
     ddl: Option<UserDdl>,
     /// Of `ddl`.
     span: Range<usize>,
+    /// Of the statement's PARTITIONED BY.
+    partition_place: Option<Inside>,
 }
 
 /// A table and the defaults under it.
@@ -718,22 +731,48 @@ impl Reader<'_> {
         };
         match ddl_in::read(&statement) {
             Ok(table) => Data {
-                columns: table.columns,
-                partitioned_by: table.partitioned_by,
-                format: Some(table.format),
-                comment: table.comment,
-                properties: table.properties,
-                ddl: Some(UserDdl { path, text: statement }),
+                partition_place: Some(self.inside(text, &statement, table.spans.partitioned_by.clone())),
+                columns: table.columns.clone(),
+                partitioned_by: table.partitioned_by.clone(),
+                format: Some(table.format.clone()),
+                comment: table.comment.clone(),
+                properties: table.properties.clone(),
+                ddl: Some(UserDdl { path, text: statement, statement: table }),
                 ..data
             },
             Err(errors) => {
                 for error in errors {
-                    let shown = Diagnostic::error(text.span.clone(), format!("`{}`: {}", text.value, error.message));
-                    let shown = shown.label(format!("{}:{}:{}", text.value, error.line, error.column));
-                    self.found.push(shown.help_maybe(error.help));
+                    let shown = Diagnostic::error(text.span.clone(), error.message).label(error.label);
+                    let shown = shown.inside(self.inside(text, &statement, error.span)).help_maybe(error.help);
+                    self.found.push(shown);
                 }
                 data
             }
+        }
+    }
+
+    /// A place in the statement of the file that `text` names.
+    fn inside(&self, text: &Text<'_>, statement: &str, span: Range<usize>) -> Inside {
+        let path = self.path.parent().unwrap_or(Path::new("")).join(text.value);
+        Inside { path, text: statement.into(), span }
+    }
+
+    /// The statement's own partition columns, where the rule file says none: they are names of captures and of
+    /// directories too.
+    fn stated_partitions(&mut self, data: &mut Data) {
+        for column in std::mem::take(&mut data.partitioned_by) {
+            let message = if !is_name(&column.name) {
+                format!("`{}` cannot be the name of a partition column here", column.name)
+            } else if !column::is_partition_type(&column.ddl_type) {
+                format!("partition column `{}` cannot be of type `{}`", column.name, column.ddl_type)
+            } else {
+                data.partitioned_by.push(column);
+                continue;
+            };
+            let mut error = Diagnostic::error(data.span.clone(), message)
+                .help("say the partition columns in the rule file\npartitioned_by = [\"region string\"]");
+            error.inside = data.partition_place.clone();
+            self.found.push(error);
         }
     }
 

@@ -4,6 +4,7 @@ mod check;
 mod column;
 pub mod date;
 pub mod ddl_in;
+pub mod ddl_type;
 pub mod diagnostic;
 pub mod excerpt;
 pub mod file;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::ddl_in::CreateTable;
 pub use super::glob::KeyGlob;
 use super::set::Expression;
 use super::template::Template;
@@ -154,11 +155,13 @@ pub enum FormatKind {
     Other,
 }
 
-/// The text of the user's own DDL and the file it came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The user's own DDL and the file it came from.
+#[derive(Clone, Debug, PartialEq)]
 pub struct UserDdl {
     pub path: PathBuf,
     pub text: String,
+    /// What the text says.
+    pub statement: CreateTable,
 }
 
 /// Where a partition's manifest directory lies below the location: texts and partition columns, in order; every

@@ -72,7 +72,7 @@ fn write_statement(out: &mut Output, statement: &Statement, bare: bool) -> Resul
 /// What the engine must be told of a table: all of it where it is new, else its new partitions.
 fn statements(table: &Table, plan: &TablePlan) -> Result<Vec<Statement>> {
     let location = &Uri::parse(&plan.location)?;
-    let name = TableName::new(None, &table.name);
+    let name = TableName::of(table, None);
     let is_new = plan.marker_requires == Requirement::Absent;
     let created = || plan.changes.iter().filter(|change| change.action == Action::Create);
     let mut statements = Vec::new();

@@ -3,7 +3,6 @@
 use super::dates::{DatePattern, Moment, Unit};
 use super::{MAX_ENUM_VALUES, Settings, Values};
 use crate::error::{Error, ErrorKind, Result};
-use crate::rules::ddl_in;
 use crate::rules::set::{Expression, ExpressionPart, Filter, HoleSource};
 use crate::rules::table::{Column, Engine, Matcher, Rule, Table, ValueSource};
 use crate::rules::template::{CaptureKind, Piece, PieceKind};
@@ -314,8 +313,8 @@ impl<'a> ColumnValues<'a> {
     fn stated(&self, setting: &str) -> Option<String> {
         let key = format!("projection.{}.{setting}", self.column().name);
         let (_, value) = self.table.properties.iter().find(|(name, _)| *name == key)?;
-        let old = self.table.ddl.as_ref().and_then(|ddl| ddl_in::read(&ddl.text).ok());
-        let is_old = old.is_some_and(|old| old.properties.iter().any(|(name, old)| *name == key && old == value));
+        let old = self.table.ddl.iter().flat_map(|ddl| &ddl.statement.properties);
+        let is_old = old.into_iter().any(|(name, old)| *name == key && old == value);
         (!is_old).then(|| value.clone())
     }
 

@@ -1,0 +1,3 @@
+CREATE TABLE t
+WITH (format = 'PARQUET', external_location = 's3://x/')
+AS SELECT * FROM u

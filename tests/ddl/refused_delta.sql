@@ -1,0 +1,3 @@
+CREATE EXTERNAL TABLE t
+LOCATION 's3://x/'
+TBLPROPERTIES ('table_type' = 'DELTA')

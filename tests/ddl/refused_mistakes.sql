@@ -1,0 +1,5 @@
+CREATE EXTERNAL TABLE t (
+  é bigint,
+  b strng,
+  c int
+)

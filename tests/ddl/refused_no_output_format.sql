@@ -1,0 +1,2 @@
+CREATE EXTERNAL TABLE t (a int)
+STORED AS INPUTFORMAT 'org.apache.hadoop.mapred.TextInputFormat'

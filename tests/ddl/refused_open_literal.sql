@@ -1,0 +1,2 @@
+CREATE EXTERNAL TABLE t (a int)
+LOCATION 's3://x/

@@ -1,0 +1,1 @@
+CREATE EXTERNAL TABLE t (a int) TBLPROPERTIES (skip.header.line.count = '1')

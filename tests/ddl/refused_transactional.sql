@@ -1,0 +1,1 @@
+CREATE TABLE t (a int) STORED AS ORC TBLPROPERTIES ("Transactional"="TRUE")

@@ -1,0 +1,2 @@
+CREATE EXTERNAL TABLE t (a int);
+CREATE EXTERNAL TABLE u (a int);
