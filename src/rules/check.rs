@@ -62,11 +62,12 @@ pub fn table(
 fn columns(context: &Context<'_>, table: &Table, head: &Head<'_>, found: &mut Vec<Diagnostic>) {
     for (index, (column, span)) in head.partitioned_by.iter().zip(&head.partition_spans).enumerate() {
         let error = |message: String| Diagnostic::error(span.clone(), message);
+        let columns = if table.ddl.is_some() { "the statement's columns" } else { "`columns`" };
         if table.columns.iter().any(|other| other.name == column.name) {
             found.push(
                 error(format!("partition column `{}` is a data column too", column.name))
                     .label("engines refuse such a table")
-                    .help("take it out of the data columns, or give the partition another name"),
+                    .help(format!("take it out of {columns}, or give the partition another name")),
             );
         }
         if let Some(first) = head.partitioned_by[..index].iter().position(|other| other.name == column.name) {

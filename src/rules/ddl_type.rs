@@ -59,7 +59,7 @@ pub fn is_plain_name(name: &str) -> bool {
     name.bytes().all(word) && name.bytes().next().is_some_and(|c| c.is_ascii_alphabetic())
 }
 
-const TYPES: [&str; 19] = [
+const TYPES: [&str; 18] = [
     "boolean",
     "tinyint",
     "smallint",
@@ -74,7 +74,6 @@ const TYPES: [&str; 19] = [
     "binary",
     "date",
     "timestamp",
-    "timestamplocaltz",
     "array",
     "map",
     "struct",
@@ -383,7 +382,10 @@ fn bad_numbers(span: Range<usize>, name: &str) -> TypeError {
 fn unknown(text: &str, word: &str, span: Range<usize>) -> TypeError {
     let lower = word.to_ascii_lowercase();
     let other = OTHER_NAMES.iter().find(|(name, _)| *name == lower).map(|(_, name)| *name);
-    let near = other.or_else(|| nearest(word, TYPES));
+    let near = other.or_else(|| {
+        let near = nearest(word, TYPES.into_iter().chain(OTHER_SPELLINGS.map(|(other, _)| other)))?;
+        OTHER_SPELLINGS.iter().find(|(other, _)| *other == near).map_or(Some(near), |(_, name)| Some(*name))
+    });
     let next = text[span.start..].chars().next().map_or(0, char::len_utf8);
     let (message, span) = match (word, next) {
         ("", 0) => ("a type is expected".to_owned(), span),
@@ -471,5 +473,6 @@ mod tests {
         let deep = "array<".repeat(10_000);
         assert!(whole(&deep).unwrap_err().message.contains("deep"));
         assert_eq!(whole("long").unwrap_err().label, "did you mean `bigint`?");
+        assert_eq!(whole("intger").unwrap_err().label, "did you mean `int`?");
     }
 }

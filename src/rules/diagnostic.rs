@@ -23,9 +23,9 @@ pub struct Diagnostic {
     /// Where, in bytes of the rule file.
     pub span: Range<usize>,
     /// The file that the rule file names there and that the mistake is in; this is shown then.
-    pub inside: Option<Inside>,
+    pub inside: Option<Box<Inside>>,
     /// What to write at the caret.
-    pub label: String,
+    pub label: Box<str>,
     /// Lines under the excerpt: why.
     pub notes: Vec<String>,
     /// What to do, as something that can be pasted where possible; its first line is prose, the rest is to be pasted.
@@ -67,17 +67,17 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, span: Range<usize>, message: String) -> Diagnostic {
-        Diagnostic { severity, message, span, inside: None, label: String::new(), notes: Vec::new(), help: None }
+        Diagnostic { severity, message, span, inside: None, label: Box::default(), notes: Vec::new(), help: None }
     }
 
     #[must_use]
     pub fn inside(mut self, inside: Inside) -> Diagnostic {
-        self.inside = Some(inside);
+        self.inside = Some(Box::new(inside));
         self
     }
 
     #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
+    pub fn label(mut self, label: impl Into<Box<str>>) -> Diagnostic {
         self.label = label.into();
         self
     }

@@ -771,7 +771,7 @@ impl Reader<'_> {
             };
             let mut error = Diagnostic::error(data.span.clone(), message)
                 .help("say the partition columns in the rule file\npartitioned_by = [\"region string\"]");
-            error.inside = data.partition_place.clone();
+            error.inside = data.partition_place.clone().map(Box::new);
             self.found.push(error);
         }
     }
