@@ -7,7 +7,7 @@ mod s3_server;
 use std::process::Command;
 use std::time::Duration;
 
-use s3_server::{Access, Conditions, Fault, Kind, SECRET_KEY, Server, Tags};
+use s3_server::{ACCESS_KEY, Access, Conditions, Fault, Kind, SECRET_KEY, Server, Tags};
 use snapbox::{assert_data_eq, str};
 use tempfile::TempDir;
 
@@ -364,17 +364,9 @@ error: nobody answers at http://s3.invalid
     assert_data_eq!(
         said(&no_profile),
         str![[r#"
-error: reading s3://tables/taxes/_restitch.json needs AWS credentials
-  none were found
-  help: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in: aws sso login
-        or name a profile:
-        [[listing]]
-        prefix = 's3://tables/'
-        profile = "…"
-        or, if the bucket is open to everybody:
-        [[listing]]
-        prefix = 's3://tables/'
-        anonymous = true
+error: profile `staging` gives no credentials
+  it is not in ~/.aws, or names none
+  help: see `aws configure list --profile staging`, or sign in: aws sso login --profile staging
 
 "#]]
     );
@@ -513,4 +505,122 @@ fn the_secret_is_in_no_log_and_no_error() {
     for key in shop.server.keys("tables") {
         assert!(!shop.manifest(&key).contains(SECRET_KEY), "{key}");
     }
+}
+
+#[test]
+fn a_saved_plan_is_carried_out_exactly_or_refused_as_stale() {
+    let shop = Shop::open();
+    let saved = shop.folder.path().join("taxes.plan");
+    shop.run("plan --out taxes.plan").assert(0);
+    let bytes = std::fs::read(&saved).unwrap();
+    assert!(!bytes.windows(SECRET_KEY.len()).any(|window| window == SECRET_KEY.as_bytes()));
+    #[cfg(unix)]
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&saved).unwrap().permissions()) & 0o777,
+        0o600
+    );
+
+    shop.server.insert("data-us", "data/apac/taxes4.csv", "1,2.0\n");
+    shop.run("apply taxes.plan").assert(0);
+    assert_published(&shop);
+
+    shop.run("plan --out taxes.plan").assert(0);
+    shop.server.insert("tables", "taxes/region=apac/symlink.txt", "s3://somebody/else\n");
+    shop.server.reset_counts();
+    let stale = shop.run("apply taxes.plan");
+    stale.assert(4);
+    assert_eq!(shop.server.counts().writes(), 0);
+    assert_eq!(shop.manifest("taxes/region=apac/symlink.txt"), "s3://somebody/else\n");
+}
+
+#[test]
+fn what_was_empty_for_a_day_is_pruned_and_verified() {
+    let shop = Shop::open();
+    shop.run("apply --yes").assert(0);
+    shop.server.remove("data-us", "data/apac/taxes 3.csv");
+    let dangling = shop.run("verify");
+    assert!(dangling.assert(1).out.contains("s3://data-us/data/apac/taxes 3.csv"), "{dangling}");
+    shop.run("apply --yes").assert(0);
+    shop.run("verify").assert(0);
+
+    let key = "taxes/region=apac/symlink.txt";
+    shop.run("prune --yes").assert(0);
+    assert_eq!(shop.manifest(key), "");
+    shop.server.edit("tables", key, |object| object.modified -= 25 * 3_600);
+    shop.run("prune --yes").assert(0);
+    assert_eq!(shop.server.body("tables", key), None);
+    shop.run("verify").assert(0);
+    shop.run("plan --detailed-exitcode").assert(0);
+}
+
+#[test]
+fn buckets_are_reached_as_the_rule_file_says() {
+    let shop = Shop::open();
+    shop.server.bucket_with("payer", "us-east-1", Access::RequesterPays);
+    shop.server.bucket_with("open", "us-east-1", Access::Public);
+    for bucket in ["payer", "open"] {
+        shop.server.insert(bucket, "data/x/taxes.csv", "1,2.0\n");
+    }
+    let ls = |bucket: &str, listing: &str, change: &dyn Fn(&mut Command)| {
+        let rules = format!(
+            "[table.t]\ncolumns = [\"id bigint\"]\nformat = \"csv\"\nlocation = 's3://tables/t/'\n\n\
+             [[table.t.rule]]\nmatch = 's3://{bucket}/'\n\n[[listing]]\nprefix = 's3://{bucket}/'\n{listing}\n"
+        );
+        std::fs::write(shop.folder.path().join("restitch.toml"), rules).unwrap();
+        let mut command = shop.command("ls");
+        change(&mut command);
+        shop.ran(command)
+    };
+    let anonymous = |command: &mut Command| {
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    };
+    let lists = |ran: Ran, objects: usize| assert_eq!(ran.assert(0).out.lines().count(), objects, "{ran}");
+    ls("payer", "", &|_| {}).assert(1);
+    lists(ls("payer", "requester_pays = true", &|_| {}), 1);
+    ls("open", "", &anonymous).assert(1);
+    lists(ls("open", "anonymous = true", &anonymous), 1);
+
+    let config = shop.folder.path().join("config");
+    let profile = format!(
+        "[profile stranger]\nregion = eu-central-1\nendpoint_url = {}\n\
+         aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n",
+        shop.server.url()
+    );
+    std::fs::write(&config, profile).unwrap();
+    let by_profile = |command: &mut Command| {
+        anonymous(command);
+        command.env_remove("AWS_ENDPOINT_URL").env_remove("AWS_REGION").env("AWS_CONFIG_FILE", &config);
+    };
+    lists(ls("data-eu", "profile = \"stranger\"", &by_profile), 2);
+    let nobody = ls("data-eu", "profile = \"nobody\"", &by_profile);
+    assert!(nobody.assert(1).err.contains("profile `nobody` gives no credentials"), "{nobody}");
+
+    let endpoint = format!("endpoint = \"{}\"\nregion = \"us-west-2\"\npath_style = true", shop.server.url());
+    let without_endpoint = |command: &mut Command| {
+        command.env_remove("AWS_ENDPOINT_URL");
+    };
+    lists(ls("data-us", &endpoint, &without_endpoint), 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_frees_the_lease_and_the_next_run_ends_what_was_begun() {
+    let shop = Shop::open();
+    shop.server.script(|call| {
+        let is_manifest = call.kind == Kind::Put && call.key.ends_with("symlink.txt");
+        is_manifest.then_some(Fault::Late(Duration::from_secs(1)))
+    });
+    let mut apply = shop.command("apply --yes --concurrency 1");
+    let child = apply.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while shop.server.counts().of(Kind::Put) < 3 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let marker = shop.manifest("taxes/_restitch.json");
+    assert!(marker.contains("unfinished") && !marker.contains("lease"), "{marker}");
+    shop.server.clear_script();
+    shop.run("apply --yes --lock-timeout 0s").assert(0);
+    assert_published(&shop);
 }

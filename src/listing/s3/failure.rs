@@ -179,9 +179,8 @@ impl Failure<'_> {
     }
 
     fn without_credentials(&self, error: &CredentialsError) -> Error {
-        let access = self.connection.access();
         let is_absent = matches!(error, CredentialsError::CredentialsNotLoaded(_));
-        if let Some(profile) = &access.profile {
+        if let Some(profile) = &self.profile() {
             let message = format!("profile `{}` gives no credentials", Shown(profile));
             let why = if is_absent { "it is not in ~/.aws, or names none".into() } else { words(&deepest(error)) };
             let error = self.error(ErrorKind::Credentials, message).note(why);
@@ -260,8 +259,14 @@ impl Failure<'_> {
         }
     }
 
+    /// The profile that was asked for, by the rule file or the environment.
+    fn profile(&self) -> Option<String> {
+        let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
+        self.connection.access().profile.clone().or_else(of_environment)
+    }
+
     fn login(&self) -> String {
-        match &self.connection.access().profile {
+        match &self.profile() {
             Some(profile) => format!("aws sso login --profile {}", Shown(profile)),
             None => "aws sso login".to_owned(),
         }
