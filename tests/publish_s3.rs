@@ -256,7 +256,7 @@ fn each_failure_says_what_where_why_and_what_to_do() {
         said(&|_| {}),
         str![[r#"
 error: listing s3://shut/data/ is denied
-  listing s3://shut/data/: [URL] answers 403 AccessDenied: Access Denied
+  [URL] answers 403 AccessDenied: Access Denied
   help: these credentials need s3:ListBucket on arn:aws:s3:::shut
         if its owner lets others pay:
         [[listing]]
@@ -270,12 +270,9 @@ error: listing s3://shut/data/ is denied
         said(&|_| {}),
         str![[r#"
 error: reading s3://shut/taxes/_restitch.json is denied
-  reading s3://shut/taxes/_restitch.json: [URL] answers 403 AccessDenied: Access Denied
-  help: these credentials need s3:GetObject on arn:aws:s3:::shut/taxes/_restitch.json, and s3:ListBucket to be told what is missing
-        if its owner lets others pay:
-        [[listing]]
-        prefix = 's3://shut/'
-        requester_pays = true
+  [URL] answers 403 AccessDenied: Access Denied
+  help: these credentials need s3:GetObject on arn:aws:s3:::shut/taxes/_restitch.json
+        and s3:ListBucket on arn:aws:s3:::shut, without which S3 does not say what is missing
 
 "#]]
     );
@@ -375,7 +372,7 @@ error: profile `staging` gives no credentials
         said(&|_| {}),
         str![[r#"
 error: reading s3://tables/taxes/_restitch.json was put off for load, again and again
-  reading s3://tables/taxes/_restitch.json: [URL] answers 503 SlowDown: as the test's script says
+  [URL] answers 503 SlowDown: as the test's script says
   help: run again when the bucket is less busy; nothing half-done counts
 
 "#]]

@@ -14,6 +14,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use futures::TryStreamExt;
 use restitch::error::{Error, ErrorKind, Result};
 use restitch::listing::s3::S3;
@@ -273,6 +274,14 @@ async fn an_endpoint_that_is_not_there_is_named() {
     let error = keys(&tls, "s3://bucket/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert!(said(&error).contains("\n  TLS: "));
+
+    let impatient = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(50)).build();
+    let impatient = sdk(&server.url(), 2).into_builder().timeout_config(impatient).build();
+    server.script(|_| Some(Fault::Late(Duration::from_secs(2))));
+    let error = keys(&S3::over(&impatient, &table::Access::default()).unwrap(), "s3://bucket/").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert_eq!(error.message(), format!("{} does not answer", server.url()));
+    assert_eq!(error.notes(), ["listing s3://bucket/: no answer within 50ms"]);
 
     let no_url = table::Access { endpoint: Some("localhost:9000".into()), ..table::Access::default() };
     let error = S3::open(&no_url).await.unwrap_err();

@@ -25,7 +25,7 @@ use md5::{Digest, Md5};
 use super::{Condition, ETag, Store, Stored, Traits, Written, conflict_with};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Page;
-use crate::listing::s3::connection::{Connection, TRY_TIMEOUT, timeouts};
+use crate::listing::s3::connection::{Connection, timeouts};
 use crate::listing::s3::watch::{Counts, Kind, Watch};
 use crate::listing::s3::{Action, Failure, MAX_PAGE_KEYS, Pages, unquoted};
 use crate::rules::table::Access;
@@ -110,7 +110,7 @@ impl S3Store {
     ) -> std::result::Result<Option<String>, SdkError<PutObjectError, HttpResponse>> {
         let digest = aws_smithy_types::base64::encode(Md5::digest(body));
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
-        let one_try = TRY_TIMEOUT + Duration::from_secs(length / SLOW_BYTES_PER_S);
+        let one_try = self.connection.try_timeout() + Duration::from_secs(length / SLOW_BYTES_PER_S);
         let sent = self.connection.send(&uri.bucket.name, |client| {
             let request = client.put_object().bucket(&uri.bucket.name).key(&uri.key).content_md5(&digest);
             let request = match condition {

@@ -42,8 +42,7 @@ const RETRY_QUOTA: usize = 5_000;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For one try of a request whose answer is small.
-pub(crate) const TRY_TIMEOUT: Duration = Duration::from_secs(60);
+const TRY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Regions tried for one request.
 const MAX_REGIONS: u32 = 3;
@@ -53,10 +52,14 @@ const MAX_REGIONS: u32 = 3;
 pub(crate) struct Connection {
     access: Access,
     config: Config,
+    /// Whose credentials are taken, where that is said.
+    profile: Option<String>,
     /// Where buckets are looked for first.
     first_region: String,
     /// Set by the user, so not AWS's own.
     endpoint: Option<String>,
+    /// For one try of a request whose answer is small.
+    try_timeout: Duration,
     found: Mutex<Found>,
 }
 
@@ -81,7 +84,10 @@ impl Connection {
         if let Some(connection) = open.get(&key) {
             return Ok(connection.clone());
         }
-        let connection = Arc::new(Connection::over(&settings(access).await, access)?);
+        let mut connection = Connection::over(&settings(access).await, access)?;
+        let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+        connection.profile = connection.profile.or_else(of_environment);
+        let connection = Arc::new(connection);
         open.insert(key, connection.clone());
         Ok(connection)
     }
@@ -102,6 +108,8 @@ impl Connection {
         let endpoint = access.endpoint.clone().or_else(own_endpoint).or_else(|| sdk.endpoint_url().map(str::to_owned));
         // Stores other than AWS seldom have a host name for each bucket.
         let is_elsewhere = endpoint.as_ref().is_some_and(|endpoint| !endpoint.contains(".amazonaws.com"));
+        let set = sdk.timeout_config().and_then(TimeoutConfig::operation_attempt_timeout);
+        let try_timeout = set.unwrap_or(TRY_TIMEOUT);
         let tokens = TokenBucket::builder().capacity(RETRY_QUOTA).build();
         let reach = Reach::default();
         let mut config = aws_sdk_s3::config::Builder::from(sdk)
@@ -110,7 +118,7 @@ impl Connection {
             .retry_partition(RetryPartition::custom("restitch").token_bucket(tokens).build())
             .retry_classifier(reach.clone())
             .interceptor(reach)
-            .timeout_config(timeouts(TRY_TIMEOUT))
+            .timeout_config(timeouts(try_timeout))
             // Stores that do not know the newer checksums refuse them; what is written carries its MD5 instead.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
@@ -125,8 +133,10 @@ impl Connection {
         Ok(Connection {
             access: access.clone(),
             config: config.build(),
+            profile: access.profile.clone(),
             first_region,
             endpoint,
+            try_timeout,
             found: Mutex::default(),
         })
     }
@@ -165,6 +175,16 @@ impl Connection {
     /// The endpoint that the user set, if one is; else it is AWS's own.
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint.as_deref()
+    }
+
+    /// The profile whose credentials are taken; `None`: the SDK's first.
+    pub fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
+    /// How long one try of a request may take whose answer is small.
+    pub fn try_timeout(&self) -> Duration {
+        self.try_timeout
     }
 
     /// Where `bucket` is looked for.

@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::connection::{Connection, TRY_TIMEOUT, is_elsewhere};
+use super::connection::{Connection, is_elsewhere};
 use super::document::Unreadable;
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind};
@@ -112,7 +112,9 @@ impl Failure<'_> {
             (_, 500..) => self.error(ErrorKind::Unreachable, format!("{} failed in the store", self.what())),
             _ => self.error(ErrorKind::Unsupported, format!("{} was refused", self.what())),
         };
-        made.note(self.answer(status, code, error.message()))
+        let answer = self.answer(status, code, error.message());
+        let is_said = made.message().contains(&self.what());
+        made.note(if is_said { answer } else { format!("{}: {answer}", self.what()) })
     }
 
     fn denied(&self) -> Error {
@@ -123,15 +125,18 @@ impl Failure<'_> {
             return error.help("the bucket is not open to everybody: leave out `anonymous = true`");
         }
         let object = if self.action == Action::List { String::new() } else { format!("/{}", Shown(&self.uri.key)) };
-        let mut help = format!("these credentials need {} on arn:aws:s3:::{bucket}{object}", self.action.permission());
-        if self.action == Action::Read {
-            help.push_str(", and s3:ListBucket to be told what is missing");
-        }
-        if !access.requester_pays {
-            help.push_str("\nif its owner lets others pay");
-            help.push_str(&self.setting("requester_pays = true"));
-        }
-        error.help(help)
+        let permission = self.action.permission();
+        error.help(match self.action {
+            Action::List if !access.requester_pays => format!(
+                "these credentials need {permission} on arn:aws:s3:::{bucket}\nif its owner lets others pay{}",
+                self.setting("requester_pays = true")
+            ),
+            Action::Read => format!(
+                "these credentials need {permission} on arn:aws:s3:::{bucket}{object}\nand s3:ListBucket on \
+                 arn:aws:s3:::{bucket}, without which S3 does not say what is missing"
+            ),
+            _ => format!("these credentials need {permission} on arn:aws:s3:::{bucket}{object}"),
+        })
     }
 
     fn no_bucket(&self) -> Error {
@@ -172,7 +177,7 @@ impl Failure<'_> {
 
     fn unknown_credentials(&self, what: &str) -> Error {
         let error = self.error(ErrorKind::Credentials, format!("{} {what}", self.endpoint()));
-        error.help(match &self.connection.access().profile {
+        error.help(match self.connection.profile() {
             Some(profile) => format!("look at profile `{}` in ~/.aws", Shown(profile)),
             None => "look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or ~/.aws".to_owned(),
         })
@@ -180,7 +185,7 @@ impl Failure<'_> {
 
     fn without_credentials(&self, error: &CredentialsError) -> Error {
         let is_absent = matches!(error, CredentialsError::CredentialsNotLoaded(_));
-        if let Some(profile) = &self.profile() {
+        if let Some(profile) = self.connection.profile() {
             let message = format!("profile `{}` gives no credentials", Shown(profile));
             let why = if is_absent { "it is not in ~/.aws, or names none".into() } else { words(&deepest(error)) };
             let error = self.error(ErrorKind::Credentials, message).note(why);
@@ -203,7 +208,9 @@ impl Failure<'_> {
     fn silent(&self) -> Error {
         let message = format!("{} does not answer", self.endpoint());
         let error = self.error(ErrorKind::Unreachable, message);
-        error.note(format!("{}: no answer within {} s", self.what(), TRY_TIMEOUT.as_secs())).help(self.look_at())
+        error
+            .note(format!("{}: no answer within {:?}", self.what(), self.connection.try_timeout()))
+            .help(self.look_at())
     }
 
     fn unreachable(&self, error: &(dyn StdError + 'static)) -> Error {
@@ -243,7 +250,7 @@ impl Failure<'_> {
         let code = if code.is_empty() { String::new() } else { format!(" {}", Shown(code)) };
         let message = message.filter(|message| !message.is_empty());
         let message = message.map_or_else(String::new, |message| format!(": {}", words(message)));
-        format!("{}: {} answers {status}{code}{message}", self.what(), self.endpoint())
+        format!("{} answers {status}{code}{message}", self.endpoint())
     }
 
     fn endpoint(&self) -> String {
@@ -259,14 +266,8 @@ impl Failure<'_> {
         }
     }
 
-    /// The profile that was asked for, by the rule file or the environment.
-    fn profile(&self) -> Option<String> {
-        let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
-        self.connection.access().profile.clone().or_else(of_environment)
-    }
-
     fn login(&self) -> String {
-        match &self.profile() {
+        match self.connection.profile() {
             Some(profile) => format!("aws sso login --profile {}", Shown(profile)),
             None => "aws sso login".to_owned(),
         }
