@@ -237,7 +237,9 @@ pub(crate) fn timeouts(one_try: Duration) -> TimeoutConfig {
 
 /// What the SDK makes of its environment and files, under what the rule file says.
 async fn settings(access: &Access) -> SdkConfig {
-    let http = http_client(access.endpoint.as_deref().is_some_and(is_loopback));
+    let of_environment =
+        || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
+    let http = http_client(access.endpoint.clone().or_else(of_environment).is_some_and(|url| is_loopback(&url)));
     let mut profile_region = ProfileFileRegionProvider::builder();
     if let Some(profile) = &access.profile {
         profile_region = profile_region.profile_name(profile);
@@ -319,4 +321,22 @@ fn region_in(response: &HttpResponse) -> Option<String> {
     let start = memmem::find(body, b"<Region>")? + "<Region>".len();
     let length = memmem::find(&body[start..], b"</Region>")?;
     std::str::from_utf8(&body[start..start + length]).ok().filter(is_name).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn what_is_on_this_machine_needs_no_proxy() {
+        for (url, near) in [
+            ("http://127.0.0.1:9000", true),
+            ("http://localhost/", true),
+            ("http://user@[::1]:9000/x", true),
+            ("https://10.0.0.1:9000", false),
+            ("https://s3.localhost.example", false),
+        ] {
+            assert_eq!(is_loopback(url), near, "{url}");
+        }
+    }
 }
