@@ -323,6 +323,7 @@ async fn refusals_that_no_good_server_gives_have_their_kinds_too() {
     for (status, code, kind, says) in [
         ("400 Bad Request", "ExpiredToken", ErrorKind::Credentials, "help: get new ones: aws sso login"),
         ("403 Forbidden", "InvalidAccessKeyId", ErrorKind::Credentials, "does not know these credentials"),
+        ("400 Bad Request", "AuthorizationHeaderMalformed", ErrorKind::Credentials, "these credentials misshapen"),
         ("403 Forbidden", "RequestTimeTooSkewed", ErrorKind::Denied, "clock is too far from the store's"),
         ("301 Moved", "PermanentRedirect", ErrorKind::NotFound, "region = \"…\""),
         ("405 Not Allowed", "MethodNotAllowed", ErrorKind::Unsupported, "is not possible there"),

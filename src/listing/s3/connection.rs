@@ -304,9 +304,14 @@ fn retries(sdk: &SdkConfig) -> RetryConfig {
 
 /// Whether an answer says that the bucket is in another region, perhaps without saying which.
 pub(super) fn is_elsewhere(response: &HttpResponse, code: Option<&str>) -> bool {
-    let codes = ["PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint"];
-    matches!(response.status().as_u16(), 301 | 307 | 308)
-        || code.is_some_and(|code| codes.iter().any(|known| code.starts_with(known)))
+    match code.unwrap_or("") {
+        "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" => true,
+        // It may also be the access key that has no right form.
+        "AuthorizationHeaderMalformed" => {
+            response.body().bytes().is_some_and(|body| memmem::find(body, b"region").is_some())
+        }
+        _ => matches!(response.status().as_u16(), 301 | 307 | 308),
+    }
 }
 
 /// The region that an answer names as the bucket's.

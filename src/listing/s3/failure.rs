@@ -92,6 +92,7 @@ impl Failure<'_> {
             ("InvalidAccessKeyId" | "InvalidToken" | "InvalidSecurity" | "UnrecognizedClientException", _) => {
                 self.unknown_credentials("does not know these credentials")
             }
+            ("AuthorizationHeaderMalformed", _) => self.unknown_credentials("finds these credentials misshapen"),
             ("SignatureDoesNotMatch", _) => self.unknown_credentials("takes the secret key for wrong"),
             ("RequestTimeTooSkewed", _) => self.skewed(),
             ("NoSuchBucket" | "NotFound", _) => self.no_bucket(),
