@@ -59,11 +59,12 @@ pub struct ProjectionBuilder<'a> {
 }
 
 impl<'a> ProjectionBuilder<'a> {
-    /// `location` is where manifests lie (ends in `/`); `today` is the day in UTC as `yyyy-MM-dd`: a range of dates that
-    /// reaches no further ends in `NOW`.
+    /// `location` is where manifests lie (ends in `/`); `today` is the day in UTC as `yyyy-MM-dd`: a range of dates ends in
+    /// `NOW`, or so many days behind it as the last value lies there.
     ///
     /// # Errors
-    /// `Unsupported` for a table without partition columns, and for a location or layout that holds `${`.
+    /// `Unsupported` for a table without partition columns, for a location or layout that holds `${`, and for a layout
+    /// in which a column is not followed by a slash.
     pub fn new(table: &'a Table, location: &'a Uri, today: &'a str) -> Result<ProjectionBuilder<'a>> {
         if table.partitioned_by.is_empty() {
             let message = format!("table `{}` has no partition columns to project", Shown(&table.name));
@@ -76,6 +77,18 @@ impl<'a> ProjectionBuilder<'a> {
         if texts.chain([location.key.as_str()]).any(|text| text.contains("${")) {
             let message = format!("`${{` in the location of `{}` would be read as a column", Shown(&table.name));
             return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        for (index, part) in table.layout.parts.iter().enumerate() {
+            let behind = table.layout.parts.get(index + 1);
+            if let LayoutPart::Column(column) = part
+                && !matches!(behind, Some(LayoutPart::Text(text)) if text.starts_with('/'))
+            {
+                let (table_name, column) = (Shown(&table.name), Shown(&table.partitioned_by[*column].name));
+                let message =
+                    format!("`{table_name}` cannot be projected: `{column}` ends within a component of its layout");
+                return Err(Error::new(ErrorKind::Unsupported, message)
+                    .help("end each column of `layout` with a slash, or partitions = \"registered\""));
+            }
         }
         let columns = (0..table.partitioned_by.len()).map(|index| ColumnValues::new(table, index)).collect();
         Ok(ProjectionBuilder { table, location, today, columns, partitions: 0 })
@@ -224,8 +237,42 @@ mod tests {
         );
         assert_eq!(
             one("date", &["2024-01-05", "2024-03-11"]),
-            "type=date format=yyyy-MM-dd range=2024-01-05,2024-03-11 interval=1 interval.unit=DAYS"
+            "type=date format=yyyy-MM-dd range=2024-01-05,NOW+1DAYS interval=1 interval.unit=DAYS"
         );
+    }
+
+    #[test]
+    fn a_range_holds_what_lies_in_the_future() {
+        let range = |values: &[&str]| {
+            one("string", values).split(' ').find_map(|part| part.strip_prefix("range=").map(str::to_owned)).unwrap()
+        };
+        assert_eq!(range(&["2024-01-05", "2024-03-10"]), "2024-01-05,NOW");
+        assert_eq!(range(&["2024-03-01", "2024-04-10"]), "2024-03-01,NOW+31DAYS");
+        assert_eq!(range(&["2024-12"]), "2024-12,NOW+266DAYS");
+        // Today's last hour may not have begun.
+        assert_eq!(one("string", &["2024-03-09-23"]).split(' ').nth(2), Some("range=2024-03-09-23,NOW"));
+        assert_eq!(one("string", &["2024-03-10-23"]).split(' ').nth(2), Some("range=2024-03-10-23,NOW+1DAYS"));
+    }
+
+    #[test]
+    fn years_go_on() {
+        let rule = "[[table.t.rule]]\nmatch = 's3://b/{year:date(yyyy)}/*.csv'";
+        for ddl_type in ["int", "string"] {
+            let table = ruled(&format!("[\"year {ddl_type}\"]"), rule);
+            assert_eq!(settings(&table, &[&["2019"]]).unwrap()[1].1, "2019,2025", "{ddl_type}");
+        }
+        assert_eq!(one("int", &["2019", "2023"]), "type=integer range=2019,2023");
+        let advice = projected(&table(&[("n", "int")]), &[&["3"]]).unwrap().advice;
+        assert_eq!(advice, ["a `n` outside 3 to 3 is not found until `restitch ddl` is run again"]);
+    }
+
+    #[test]
+    fn each_column_of_a_layout_ends_a_component() {
+        let mut table = table(&[("a", "string"), ("b", "string")]);
+        let text = |text: &str| LayoutPart::Text(text.to_owned());
+        table.layout.parts = vec![LayoutPart::Column(0), text("-"), LayoutPart::Column(1), text("/")];
+        let error = projected(&table, &[&["x", "y"]]).unwrap_err();
+        assert!(error.message().contains("`a` ends within a component"), "{error}");
     }
 
     #[test]
@@ -256,6 +303,9 @@ mod tests {
         assert!(one("string", &["a", ""]).contains("has NULL in `p`"));
         assert!(one("boolean", &["true"]).contains("strings, integers and dates"));
         assert!(one("int", &[]).contains("nothing is published yet"));
+        assert!(one("varchar(9)", &["a,b"]).contains("only a column of type string can be injected"));
+        assert!(one("timestamp", &["2024-01-05", "x"]).contains("not all dates of one form"));
+        assert!(one("timestamp", &["2024-01-05"]).starts_with("type=date format=yyyy-MM-dd"));
         assert!(projected(&table(&[]), &[]).unwrap_err().message().contains("no partition columns"));
         let many: Vec<String> = (0..=MAX_ENUM_VALUES).map(|n| format!("v{n}")).collect();
         assert_eq!(one("string", &many.iter().map(String::as_str).collect::<Vec<_>>()), "type=injected");
@@ -321,6 +371,8 @@ mod tests {
         assert!(settings(&table, &[&["2024-01-05", "5"]]).unwrap_err().message().contains("`5` lies outside"));
         state(&mut table, &[("projection.dt.range", "2020-01-01,2024-01-04")]);
         assert!(settings(&table, &[&["2024-01-05", "5"]]).unwrap_err().message().contains("`2024-01-05` lies outside"));
+        state(&mut table, &[("projection.dt.range", "2020-01-01,NOW")]);
+        assert!(settings(&table, &[&["2024-04-05", "5"]]).unwrap_err().message().contains("`2024-04-05` lies outside"));
         state(&mut table, &[("projection.dt.format", "yyyyMMdd")]);
         assert!(settings(&table, &[&["2024-01-05", "5"]]).unwrap_err().message().contains("stated format"));
         state(&mut table, &[("projection.n.type", "enum"), ("projection.n.values", "1,2")]);

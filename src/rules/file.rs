@@ -334,7 +334,7 @@ impl<'c> Reader<'c> {
             partitioned_by: head.partitioned_by.clone(),
             comment: layers.one("comment", Node::text).map(|text| text.value.to_owned()).or(data.comment),
             format: data.format,
-            properties: self.properties(&layers, data.properties),
+            properties: self.properties(&layers, &head.partitioned_by, data.properties),
             ddl: data.ddl,
             layout,
             partitions,
@@ -508,13 +508,23 @@ impl<'c> Reader<'c> {
         if engines.is_empty() { vec![Engine::Athena] } else { engines }
     }
 
-    fn properties(&mut self, layers: &Layers<'_, '_>, from_ddl: Vec<(String, String)>) -> Vec<(String, String)> {
+    fn properties(
+        &mut self,
+        layers: &Layers<'_, '_>,
+        columns: &[Column],
+        from_ddl: Vec<(String, String)>,
+    ) -> Vec<(String, String)> {
         let mut properties = from_ddl;
         for (name, value) in layers.one("properties", Node::scalars).unwrap_or_default() {
             let ours = name.value == "EXTERNAL"
                 || name.value == "storage.location.template"
                 || ["projection.", "restitch."].iter().any(|ours| name.value.starts_with(ours));
-            if ours {
+            // What projection says of a column may be stated, and then goes before what is worked out.
+            let of_column = name.value.strip_prefix("projection.").and_then(|rest| rest.split_once('.'));
+            let is_setting = of_column.is_some_and(|(column, setting)| {
+                columns.iter().any(|one| one.name == column) && PROJECTION_SETTINGS.contains(&setting)
+            });
+            if ours && !is_setting {
                 let error = self.error(name.span.clone(), format!("property `{}` is restitch's own", name.value));
                 self.found.push(error.label("it writes it itself where it is needed"));
             }
@@ -635,6 +645,9 @@ impl<'c> Reader<'c> {
         moment
     }
 }
+
+/// What may be stated of a column in `projection.COLUMN.…`.
+const PROJECTION_SETTINGS: [&str; 7] = ["type", "values", "range", "digits", "format", "interval", "interval.unit"];
 
 /// What a table says of its data, itself or through its DDL.
 #[derive(Default)]

@@ -134,9 +134,12 @@ impl<'a> ColumnValues<'a> {
         let mut settings = match self.stated("type") {
             Some(stated) => self.stated_settings(&stated)?,
             None => match self.column().partition_type() {
-                PartitionType::Integer { .. } => self.integer_settings()?,
+                PartitionType::Integer { .. } => self.integer_settings(today)?,
                 PartitionType::Date => self.date_settings(today)?,
                 PartitionType::Text => self.text_settings(today)?,
+                PartitionType::Other if self.column().ddl_type == "timestamp" => self
+                    .date_text_settings(today)
+                    .ok_or_else(|| self.refused("its values are not all dates of one form, such as yyyy-MM-dd"))?,
                 PartitionType::Other => {
                     let message =
                         format!("its type is {}: projection takes strings, integers and dates", self.column().ddl_type);
@@ -149,7 +152,7 @@ impl<'a> ColumnValues<'a> {
                 *value = stated;
             }
         }
-        self.check_stated_range(&settings)?;
+        self.check_stated_range(&settings, today)?;
         self.check_readers(&settings)?;
         Ok(settings)
     }
@@ -193,10 +196,10 @@ impl<'a> ColumnValues<'a> {
         }
     }
 
-    fn integer_settings(&self) -> Result<Settings> {
+    fn integer_settings(&self, today: &str) -> Result<Settings> {
         let integers = self.integers.as_ref().ok_or_else(|| self.no_values())?;
         // An integer column prints without leading zeros, whatever its rules' form.
-        Ok(self.integer_over(integers, self.date_field().map(|(unit, _)| (unit, 0))))
+        Ok(self.integer_over(integers, self.date_field().map(|(unit, _)| (unit, 0)), today))
     }
 
     /// The unit, and its digits, where every rule gives one field of a date.
@@ -206,17 +209,26 @@ impl<'a> ColumnValues<'a> {
     }
 
     /// An integer projection from `integers`, or over a unit's own range where rules say that values are one.
-    fn integer_over(&self, integers: &Integers, unit: Option<(Unit, usize)>) -> Settings {
+    fn integer_over(&self, integers: &Integers, unit: Option<(Unit, usize)>, today: &str) -> Settings {
+        // A year goes on: the next one is found too, before anybody thinks of it.
+        let is_year = unit.is_some_and(|(unit, _)| unit == Unit::Year);
+        let next_year = DatePattern::day(today).filter(|_| is_year).map(|day| day.year() + 1);
         let natural = unit.and_then(|(unit, _)| unit.range());
+        let widest = natural.or(next_year.map(|year| (integers.min, year)));
         let (min, max) =
-            natural.map_or((integers.min, integers.max), |(min, max)| (min.min(integers.min), max.max(integers.max)));
+            widest.map_or((integers.min, integers.max), |(min, max)| (min.min(integers.min), max.max(integers.max)));
         // Two values always lie one step apart; that says nothing.
         let repeats = self.values.as_ref().is_none_or(|values| values.len() > 2);
-        let step = if natural.is_some() || !repeats { 1 } else { integers.step.max(1) };
+        let step = if widest.is_some() || !repeats { 1 } else { integers.step.max(1) };
         let mut entries = vec![("type", "integer".to_owned()), ("range", format!("{min},{max}"))];
         let mut why = match natural {
             Some(_) => format!("integer, {min} to {max}, all that this field of a date can be"),
+            None if next_year.is_some() => format!("integer, {min} to {max}: years, up to the next one"),
             None => format!("integer, {min} to {max}, the least and the greatest published"),
+        };
+        let advice = match natural {
+            Some(_) => Vec::new(),
+            None => vec![self.only_these(&format!("outside {min} to {max}"))],
         };
         if step > 1 {
             entries.push(("interval", step.to_string()));
@@ -228,7 +240,12 @@ impl<'a> ColumnValues<'a> {
             why += &format!(", with zeros in front to {digits} digits");
         }
         let projected = u128::from(max.abs_diff(min)) / u128::from(step) + 1;
-        Settings { entries, why, advice: Vec::new(), projected }
+        Settings { entries, why, advice, projected }
+    }
+
+    /// That a value beyond what is projected takes the statements anew.
+    fn only_these(&self, beyond: &str) -> String {
+        format!("a `{}` {beyond} is not found until `restitch ddl` is run again", Shown(&self.column().name))
     }
 
     fn date_settings(&self, today: &str) -> Result<Settings> {
@@ -246,11 +263,11 @@ impl<'a> ColumnValues<'a> {
             return Ok(settings);
         }
         if let Some(integers) = self.integers.as_ref().filter(|integers| self.counts_up(integers)) {
-            return Ok(self.integer_over(integers, None));
+            return Ok(self.integer_over(integers, None, today));
         }
         match (&self.values, &self.unlistable) {
             (Some(values), None) => Ok(self.enum_settings(values)),
-            (values, unlistable) => Ok(self.injected_settings(values.as_ref(), unlistable.as_deref())),
+            (values, unlistable) => self.injected_settings(values.as_ref(), unlistable.as_deref()),
         }
     }
 
@@ -260,7 +277,7 @@ impl<'a> ColumnValues<'a> {
             && let Some(integers) = self.integers.as_ref()
             && (digits == 0 || integers.digits == Some(digits))
         {
-            return Some(self.integer_over(integers, Some((unit, digits))));
+            return Some(self.integer_over(integers, Some((unit, digits)), today));
         }
         let counts_through = |dates: &&Dates| dates.pattern.is_whole() && dates.pattern.single().is_none();
         let dates = self.dates.iter().find(counts_through)?;
@@ -291,21 +308,26 @@ impl<'a> ColumnValues<'a> {
         let projected = all.len() as u128;
         let listed: Vec<String> = all.into_iter().collect();
         let entries = vec![("type", "enum".to_owned()), ("values", listed.join(","))];
-        Settings { entries, why, advice: Vec::new(), projected }
+        let is_closed = self.sources.iter().all(|source| matches!(source, Source::Closed(_)));
+        let advice = if is_closed { Vec::new() } else { vec![self.only_these("that is not among these")] };
+        Settings { entries, why, advice, projected }
     }
 
-    fn injected_settings(&self, values: Option<&Values>, unlistable: Option<&str>) -> Settings {
+    fn injected_settings(&self, values: Option<&Values>, unlistable: Option<&str>) -> Result<Settings> {
         let name = Shown(&self.column().name);
         let reason = match unlistable {
             Some(value) => format!("`{}` cannot stand in an enum's list", Shown(value)),
             None => format!("there are more than {MAX_ENUM_VALUES} values"),
         };
-        Settings {
+        if self.column().ddl_type != "string" {
+            return Err(self.refused(&format!("{reason}, and only a column of type string can be injected")));
+        }
+        Ok(Settings {
             entries: vec![("type", "injected".to_owned())],
             why: format!("injected, for {reason}"),
             advice: vec![format!("every query has to say which `{name}` it wants: … WHERE {name} = '…'")],
             projected: values.map_or(MAX_ENUM_VALUES, Values::len) as u128,
-        }
+        })
     }
 
     /// `projection.COLUMN.setting` as the rule file states it. What the user's own DDL says of the kind belongs to the
@@ -330,7 +352,7 @@ impl<'a> ColumnValues<'a> {
     }
 
     /// A range or list that the user states must hold what is published.
-    fn check_stated_range(&self, settings: &Settings) -> Result<()> {
+    fn check_stated_range(&self, settings: &Settings, today: &str) -> Result<()> {
         let setting =
             |name: &str| settings.entries.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
         let outside = |value: &str, what: &str| {
@@ -368,6 +390,10 @@ impl<'a> ColumnValues<'a> {
                 return outside(&span.first.1, "range");
             }
             if dates.pattern.parse(to).is_some_and(|bound| span.last.0 > bound) {
+                return outside(&span.last.1, "range");
+            }
+            let ends_now = to == "NOW" && DatePattern::day(today).is_some_and(|day| span.last.0.days_behind(day) > 1);
+            if ends_now {
                 return outside(&span.last.1, "range");
             }
         }
@@ -412,12 +438,17 @@ impl<'a> ColumnValues<'a> {
     }
 }
 
-/// A date projection from the first value. A range that ends in `NOW` takes tomorrow's partition without another
-/// statement; one that reaches into the future has to name its end.
+/// A date projection from the first value up to `NOW`, which takes tomorrow's partition without another statement; where
+/// values lie in the future, as many days further as they do.
 fn date_over(pattern: &DatePattern, span: &DateSpan, today: &str) -> Settings {
     let unit = pattern.smallest().expect("a pattern of dates has a unit");
-    let now = DatePattern::day(today).filter(|day| span.last.0.is_by_end_of(*day));
-    let end = if now.is_some() { "NOW" } else { &span.last.1 };
+    let now = DatePattern::day(today);
+    let ahead = now.map_or(0, |day| span.last.0.days_behind(day));
+    let end = match (now, ahead) {
+        (None, _) => span.last.1.clone(),
+        (Some(_), 0) => "NOW".to_owned(),
+        (Some(_), days) => format!("NOW+{days}DAYS"),
+    };
     let entries = vec![
         ("type", "date".to_owned()),
         ("format", pattern.java()),
@@ -425,7 +456,11 @@ fn date_over(pattern: &DatePattern, span: &DateSpan, today: &str) -> Settings {
         ("interval", "1".to_owned()),
         ("interval.unit", unit.name().to_owned()),
     ];
-    let until = if now.is_some() { "until now".to_owned() } else { format!("to {end}, the last") };
+    let until = match ahead {
+        0 => "until now".to_owned(),
+        1 => "until a day from now, for the last lies there".to_owned(),
+        days => format!("until {days} days from now, for the last lies there"),
+    };
     let why = format!("date as {}, every one from {}, the first published, {until}", pattern.java(), span.first.1);
     let last = now.map_or(span.last.0, |day| day.max(span.last.0));
     Settings { entries, why, advice: Vec::new(), projected: span.first.0.steps_to(last, unit) }

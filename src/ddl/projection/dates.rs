@@ -163,9 +163,16 @@ impl Moment {
         u128::try_from(steps).unwrap_or(0) + 1
     }
 
-    /// Whether this lies on the day that begins at `day`, or before.
-    pub fn is_by_end_of(self, day: Moment) -> bool {
-        (self.0[0], self.0[1], self.0[2]) <= (day.0[0], day.0[1], day.0[2])
+    /// How many days the moment lies behind the one that begins `day`, as whole days that reach it; 0 where it is on
+    /// that day's first second or before.
+    pub fn days_behind(self, day: Moment) -> i64 {
+        let seconds = |m: Moment| m.civil().map_or(0, |civil| civil.duration_since(DateTime::ZERO).as_secs());
+        let behind = seconds(self) - seconds(day);
+        if behind > 0 { (behind + 86_399) / 86_400 } else { 0 }
+    }
+
+    pub fn year(self) -> i64 {
+        self.0[0]
     }
 
     fn civil(self) -> Option<DateTime> {
