@@ -16,6 +16,8 @@ struct OfTable {
     name: String,
     engines: Vec<Engine>,
     statements: Result<Vec<Statement>>,
+    /// Its projection may have to reach further, which only all of its partitions tell: `restitch ddl` reads them.
+    widens: bool,
 }
 
 /// The statements of all tables that need any.
@@ -28,7 +30,9 @@ impl Next {
             let table = rules.tables.iter().find(|table| table.name == plan.table && plan.kind == Kind::Refresh)?;
             let statements = statements(table, plan);
             let none = statements.as_ref().is_ok_and(Vec::is_empty);
-            (!none).then(|| OfTable { name: table.name.clone(), engines: table.engines.clone(), statements })
+            let widens = none && table.partitions == Partitions::Projection && has_new_partitions(plan);
+            let (name, engines) = (table.name.clone(), table.engines.clone());
+            (!none || widens).then(|| OfTable { name, engines, statements, widens })
         };
         Next(plans.filter(|plan| plan.writes()).filter_map(of).collect())
     }
@@ -42,6 +46,7 @@ impl Next {
         let whole = bare || lines <= MAX_LINES;
         if !self.0.is_empty() && !bare {
             let engines: Vec<Engine> = self.0.iter().flat_map(|one| one.engines.iter().copied()).collect();
+            let whole = whole && self.0.iter().all(|one| !one.widens);
             let what = if whole { "run this" } else { "run what this prints" };
             let all = if whole { " (`restitch ddl` prints all of it)" } else { "" };
             writeln!(out, "next: {what}{}{all}", places(&engines))?;
@@ -49,13 +54,25 @@ impl Next {
         let mut failed: Option<Error> = None;
         for one in self.0 {
             match one.statements {
-                Ok(_) if !whole => writeln!(out, "  restitch ddl {}", Shown(&one.name))?,
+                Ok(_) if one.widens && bare => {
+                    writeln!(
+                        out,
+                        "-- {0} is projected, and may have to reach further: restitch ddl {0}",
+                        Shown(&one.name)
+                    )?;
+                }
+                Ok(_) if !whole || one.widens => writeln!(out, "  restitch ddl {}", Shown(&one.name))?,
                 Ok(statements) => statements.iter().try_for_each(|statement| write_statement(out, statement, bare))?,
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
         failed.map_or(Ok(()), |error| Err(error.note("the manifests are written")))
     }
+}
+
+/// Whether partitions come that the table's projection may not reach yet.
+fn has_new_partitions(plan: &TablePlan) -> bool {
+    plan.changes.iter().any(|change| change.action == Action::Create)
 }
 
 fn lines_of(statement: &Statement) -> usize {
