@@ -302,7 +302,7 @@ fn is_folder_marker(key: &str, size: Option<u64>) -> bool {
 }
 
 /// The location is somebody else's, as its marker says.
-pub(super) fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri) -> Option<Error> {
+pub(crate) fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri) -> Option<Error> {
     if found.marker.same_owner(wanted) {
         return None;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 
+use super::plan::args::known_table;
 use super::{Exit, Global, Output, Progress, rule_file};
 use crate::apply::mapped::{self, MappedTable, now_s};
 use crate::apply::prune::EMPTY_FOR_S;
@@ -14,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::listing::{Sources, survey};
 use crate::map::group::TableGroups;
 use crate::plan::manifest::{self, Shape};
+use crate::plan::marker::Marker;
 use crate::plan::traps::{Level, ReaderName, TrapCounts, Traps};
 use crate::rules::table::{Engine, Partitions, Rules, Table};
 use crate::store::{self, Store};
@@ -67,7 +69,7 @@ pub async fn run(global: &Global, args: &DdlArgs) -> Result<Exit> {
             Some(partitions) => partitions,
             None => {
                 let store = store::open(&location, &sources.access(&location)).await?;
-                published(global, &table, &location, store).await?
+                published(global, rules.project.as_deref(), &table, &location, store).await?
             }
         };
         let name = TableName::of(&table, args.database.as_deref());
@@ -129,7 +131,13 @@ fn write(
 
 /// Reads the location's listing: every manifest of the table's own shape is a partition, but for those that have been
 /// empty for as long as prune wants.
-async fn published(global: &Global, table: &Table, location: &Uri, store: Arc<dyn Store>) -> Result<PartitionsOf> {
+async fn published(
+    global: &Global,
+    project: Option<&str>,
+    table: &Table,
+    location: &Uri,
+    store: Arc<dyn Store>,
+) -> Result<PartitionsOf> {
     let shape = Shape::of(table);
     let nothing = || {
         let message = format!("nothing of `{}` is published at {}", Shown(&table.name), location.shown());
@@ -137,9 +145,8 @@ async fn published(global: &Global, table: &Table, location: &Uri, store: Arc<dy
             .help("restitch apply; or print what it would come to: restitch ddl --planned")
     };
     let found = lease::read(store.as_ref(), location).await?.ok_or_else(nothing)?;
-    if found.marker.table != table.name {
-        let message = format!("{} holds the table `{}`", location.shown(), Shown(&found.marker.table));
-        return Err(Error::new(ErrorKind::Ownership, message).help("choose another location"));
+    if let Some(error) = current::foreign_marker(&found, &Marker::new(project, table), location) {
+        return Err(error);
     }
     if found.marker.shape() != Some(shape.clone()) {
         let message = format!(
@@ -223,14 +230,7 @@ fn chosen<'r>(rules: &'r Rules, names: &[String]) -> Result<Vec<&'r Table>> {
     if names.is_empty() {
         return Ok(rules.tables.iter().collect());
     }
-    let table = |name: &String| {
-        rules.tables.iter().find(|table| table.name == *name).ok_or_else(|| {
-            let all: Vec<String> = rules.tables.iter().map(|table| Shown(&table.name).to_string()).collect();
-            let message = format!("there is no table `{}` in {}", Shown(name), Shown(&rules.path.to_string_lossy()));
-            Error::new(ErrorKind::Usage, message).help(format!("its tables are {}", all.join(", ")))
-        })
-    };
-    names.iter().map(table).collect()
+    names.iter().map(|name| known_table(None, name, rules)).collect()
 }
 
 /// Where statements go.

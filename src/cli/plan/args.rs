@@ -59,7 +59,7 @@ impl PlanningArgs {
                 _ if text.is_empty() => allowed.empty = true,
                 None => return Err(no_rule_named(text, rules)),
                 Some((table, number)) => {
-                    let found = known_table("--allow-empty", table, rules)?;
+                    let found = known_table(Some("--allow-empty"), table, rules)?;
                     let rule =
                         number.parse().ok().filter(|number| found.rules.iter().any(|rule| rule.number == *number));
                     let rule = rule.ok_or_else(|| no_rule(table, number, found.rules.len()))?;
@@ -71,17 +71,25 @@ impl PlanningArgs {
             if table.is_empty() {
                 allowed.removals = true;
             } else {
-                allowed.removals_of.push(known_table("--allow-removals", table, rules)?.name.clone());
+                allowed.removals_of.push(known_table(Some("--allow-removals"), table, rules)?.name.clone());
             }
         }
         Ok(allowed)
     }
 }
 
-fn known_table<'r>(flag: &str, name: &str, rules: &'r Rules) -> Result<&'r crate::rules::table::Table> {
+/// The table that `name` names; `flag` is where it stands, if that needs saying.
+///
+/// # Errors
+/// `Usage` for one that the rule file does not have.
+pub(in crate::cli) fn known_table<'r>(
+    flag: Option<&str>,
+    name: &str,
+    rules: &'r Rules,
+) -> Result<&'r crate::rules::table::Table> {
     rules.tables.iter().find(|table| table.name == name).ok_or_else(|| {
-        let message =
-            format!("{flag}: there is no table `{}` in {}", Shown(name), Shown(&rules.path.to_string_lossy()));
+        let flag = flag.map(|flag| format!("{flag}: ")).unwrap_or_default();
+        let message = format!("{flag}there is no table `{}` in {}", Shown(name), Shown(&rules.path.to_string_lossy()));
         let names = || rules.tables.iter().map(|table| table.name.as_str());
         let near = did_you_mean(name, names());
         let tables = || format!("its tables are {}", names().collect::<Vec<_>>().join(", "));
@@ -96,7 +104,7 @@ fn no_rule(table: &str, number: &str, rules: usize) -> Error {
 }
 
 fn no_rule_named(text: &str, rules: &Rules) -> Error {
-    match known_table("--allow-empty", text, rules) {
+    match known_table(Some("--allow-empty"), text, rules) {
         Err(error) => error,
         Ok(table) => {
             let message = format!("--allow-empty: `{}` names a table and no rule of it", Shown(text));
