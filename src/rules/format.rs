@@ -66,9 +66,7 @@ pub fn format(name: Option<&str>, options: &FormatOptions) -> Result<Format, For
             wrong(None, "a format has a `type` or a `serde`").help(r#"format = { type = "csv", header_lines = 1 }"#)
         })?),
     };
-    if name.is_some() {
-        refuse_foreign_options(kind, options)?;
-    }
+    refuse_foreign_options(kind, options)?;
     let mut properties = own_properties(kind, name.is_some(), options)?;
     properties.retain(|(key, _)| options.properties.iter().all(|(other, _)| other != key));
     properties.extend(options.properties.iter().cloned());
@@ -142,13 +140,13 @@ fn kind_of_name(name: &str) -> Result<FormatKind, FormatError> {
 }
 
 fn refuse_foreign_options(kind: FormatKind, options: &FormatOptions) -> Result<(), FormatError> {
-    use FormatKind::{Avro, Csv, Json, OpenCsv, Regex, Tsv};
+    use FormatKind::{Avro, Csv, Json, OpenCsv, Other, Regex, Tsv};
     let given: [(&'static str, bool, &[FormatKind]); 7] = [
         ("delimiter", options.delimiter.is_some(), &[Csv, OpenCsv]),
         ("quote", options.quote.is_some(), &[OpenCsv]),
         ("escape", options.escape.is_some(), &[Csv, Tsv, OpenCsv]),
         ("null", options.null.is_some(), &[Csv, Tsv]),
-        ("header_lines", options.header_lines.is_some(), &[Csv, Tsv, OpenCsv, Regex]),
+        ("header_lines", options.header_lines.is_some(), &[Csv, Tsv, OpenCsv, Regex, Other]),
         ("regex", options.regex.is_some(), &[Regex]),
         ("schema", options.schema.is_some(), &[Avro]),
     ];
@@ -158,6 +156,7 @@ fn refuse_foreign_options(kind: FormatKind, options: &FormatOptions) -> Result<(
             return Err(match (option, kind) {
                 ("quote", Csv | Tsv) => error.help(r#"quoted fields are read by format = { type = "opencsv" }"#),
                 ("delimiter", Tsv) => error.help(r#"format = { type = "csv", delimiter = "…" }"#),
+                (_, Other) => error.help(r#"say it as the serde does: properties = { "…" = "…" }"#),
                 _ => error.help("leave it out"),
             });
         }
@@ -178,12 +177,15 @@ fn own_properties(
 ) -> Result<Vec<(String, String)>, FormatError> {
     let mut out = Vec::new();
     let mut put = |key: &str, value: &str| out.push((key.to_owned(), value.to_owned()));
+    // A serde named by its class has what is said of it, and its own defaults for the rest.
+    let or = |default: &'static str| named.then_some(default);
     match kind {
-        FormatKind::Csv | FormatKind::Tsv if named => {
+        FormatKind::Csv | FormatKind::Tsv => {
             let default = if kind == FormatKind::Tsv { "\t" } else { "," };
-            let delimiter = one_character("delimiter", options.delimiter.as_deref())?.unwrap_or(default);
-            put("field.delim", delimiter);
-            put("serialization.format", delimiter);
+            if let Some(delimiter) = one_character("delimiter", options.delimiter.as_deref())?.or(or(default)) {
+                put("field.delim", delimiter);
+                put("serialization.format", delimiter);
+            }
             if let Some(escape) = one_character("escape", options.escape.as_deref())? {
                 put("escape.delim", escape);
             }
@@ -191,13 +193,17 @@ fn own_properties(
                 put("serialization.null.format", null);
             }
         }
-        FormatKind::OpenCsv if named => {
-            put("separatorChar", one_character("delimiter", options.delimiter.as_deref())?.unwrap_or(","));
-            put("quoteChar", one_character("quote", options.quote.as_deref())?.unwrap_or("\""));
-            put("escapeChar", one_character("escape", options.escape.as_deref())?.unwrap_or("\\"));
+        FormatKind::OpenCsv => {
+            let said = [
+                ("separatorChar", one_character("delimiter", options.delimiter.as_deref())?.or(or(","))),
+                ("quoteChar", one_character("quote", options.quote.as_deref())?.or(or("\""))),
+                ("escapeChar", one_character("escape", options.escape.as_deref())?.or(or("\\"))),
+            ];
+            said.into_iter().filter_map(|(key, value)| Some((key, value?))).for_each(|(key, value)| put(key, value));
         }
-        FormatKind::Regex if named => match options.regex.as_deref() {
+        FormatKind::Regex => match options.regex.as_deref() {
             Some(regex) if !regex.is_empty() => put("input.regex", regex),
+            None if !named => {}
             _ => return Err(wrong(Some("regex"), "a regex format needs its `regex`, with a group for each column")),
         },
         FormatKind::Avro => options.schema.iter().for_each(|schema| put("avro.schema.literal", schema)),
@@ -246,6 +252,10 @@ fn one_character<'a>(option: &'static str, text: Option<&'a str>) -> Result<Opti
             Err(wrong(Some(option), format!("`{option}` is one ASCII character, this is {}", text.chars().count()))
                 .help(r#"a tab is "\t", a control character "\u0001""#))
         }
+        Some(text) if text.as_bytes()[0].is_ascii_digit() => Err(wrong(
+            Some(option),
+            format!("`{option}` cannot be the digit `{text}`: serdes read it as a character's number"),
+        )),
         _ => Ok(text),
     }
 }
@@ -308,6 +318,16 @@ mod tests {
         };
         let made = format(None, &options).unwrap();
         assert_eq!((made.kind, made.serde_properties.len()), (FormatKind::Other, 1));
+        // What is said beside a class that is known goes to its properties, or is refused.
+        let known = FormatOptions {
+            serde: Some(OPEN_CSV_SERDE.to_owned()),
+            delimiter: Some(";".to_owned()),
+            ..FormatOptions::default()
+        };
+        let made = format(None, &known).unwrap();
+        assert_eq!((made.serde_properties.len(), property(&made, "separatorChar")), (1, Some(";")));
+        let unknown = FormatOptions { serde: Some("com.example.SerDe".to_owned()), ..known };
+        assert_eq!(format(None, &unknown).unwrap_err().option, Some("delimiter"));
         let lazy = FormatOptions { serde: Some(LAZY_SIMPLE_SERDE.to_owned()), ..FormatOptions::default() };
         assert_eq!(format(None, &lazy).unwrap().serde_properties, Vec::new());
     }
@@ -319,6 +339,8 @@ mod tests {
         assert!(with(quote, "csv").help.unwrap().contains("opencsv"));
         let long = FormatOptions { delimiter: Some("||".to_owned()), ..FormatOptions::default() };
         assert_eq!(with(long, "csv").option, Some("delimiter"));
+        let digit = FormatOptions { delimiter: Some("1".to_owned()), ..FormatOptions::default() };
+        assert!(with(digit, "csv").message.contains("the digit `1`"));
         assert_eq!(with(FormatOptions::default(), "regex").option, Some("regex"));
         assert_eq!(with(FormatOptions::default(), "parket").help.unwrap(), "did you mean \"parquet\"?");
         assert!(format(None, &FormatOptions::default()).is_err());
