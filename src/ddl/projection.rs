@@ -267,6 +267,16 @@ mod tests {
     }
 
     #[test]
+    fn only_padded_numbers_have_digits() {
+        let rule = "[[table.t.rule]]\nmatch = 's3://b/{ts:date(yyyy/M)}/*.csv'\nset = { month = \"{ts|format(M)}\" }";
+        for ddl_type in ["int", "string"] {
+            let table = ruled(&format!("[\"month {ddl_type}\"]"), rule);
+            let found = settings(&table, &[&["10"], &["11"], &["12"]]).unwrap();
+            assert_eq!(found.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["integer", "1,12"]);
+        }
+    }
+
+    #[test]
     fn each_column_of_a_layout_ends_a_component() {
         let mut table = table(&[("a", "string"), ("b", "string")]);
         let text = |text: &str| LayoutPart::Text(text.to_owned());

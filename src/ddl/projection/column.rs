@@ -234,8 +234,12 @@ impl<'a> ColumnValues<'a> {
             entries.push(("interval", step.to_string()));
             why += &format!(", {step} apart");
         }
-        let digits = unit.map(|(_, digits)| digits).filter(|digits| *digits > 0).or(integers.digits);
-        if let Some(digits) = digits.filter(|digits| (integers.padded || unit.is_some()) && *digits > 1) {
+        // What happens to be of one length now need not stay so: `10` to `12` become `9`.
+        let digits = match unit {
+            Some((_, digits)) => Some(digits),
+            None => integers.digits.filter(|_| integers.padded),
+        };
+        if let Some(digits) = digits.filter(|digits| *digits > 1) {
             entries.push(("digits", digits.to_string()));
             why += &format!(", with zeros in front to {digits} digits");
         }
