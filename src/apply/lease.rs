@@ -1,7 +1,8 @@
 //! The marker in the world: read, taken with a lease, renewed, and written for the last time.
 //!
 //! The lease holds for 60 s from the marker's last write, both by the store's clock: no clock of ours is ever compared
-//! with it. We ourselves stop 60 s after we began the write that last landed.
+//! with it. We ourselves stop 45 s after we began the write that last landed: what is in flight then has 15 s to land or
+//! to fail, and stores tell the time in whole seconds.
 
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard};
@@ -20,6 +21,9 @@ use crate::uri::{Shown, Uri};
 
 /// How long a lease holds.
 pub const LEASE: Duration = Duration::from_secs(60);
+
+/// How long before its end we stop, and hang up on what is in flight.
+const SPARE: Duration = Duration::from_secs(15);
 
 /// How often it is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(20);
@@ -100,8 +104,17 @@ pub struct Held<'a> {
 struct State {
     etag: ETag,
     renewal: u64,
+    /// By our own clock; [`SPARE`] before the store's end of it.
     valid_until: Instant,
-    lost: Option<Error>,
+    /// Whether some write may still land after we have given it up.
+    in_doubt: bool,
+}
+
+impl State {
+    /// A lease whose write began at `began`.
+    fn new(etag: ETag, began: Instant) -> State {
+        State { etag, renewal: 0, valid_until: began + LEASE - SPARE, in_doubt: false }
+    }
 }
 
 impl<'a> Held<'a> {
@@ -124,6 +137,7 @@ impl<'a> Held<'a> {
                 refuse_if_stale(location, claim.requires, found.as_ref(), options)?;
             }
             let mut marker = claim.marker.clone();
+            marker.runs = found.as_ref().map_or(0, |found| found.marker.runs).saturating_add(1);
             marker.applied = found.as_ref().and_then(|found| found.marker.applied.clone());
             let left_over = found.as_ref().and_then(|found| found.marker.unfinished.clone());
             let ours =
@@ -133,7 +147,7 @@ impl<'a> Held<'a> {
             let condition = found.as_ref().map_or(Condition::Absent, |found| Condition::Is(found.etag.clone()));
             let body = render(&uri, &marker)?;
             let began = Instant::now();
-            let condition_met = write::put(store, &uri, &body, None, &condition, options.protocol).await;
+            let condition_met = write::put(store, &uri, &body, None, &condition, options.protocol, || Ok(())).await;
             let written = match condition_met {
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::Conflict => {
@@ -149,8 +163,8 @@ impl<'a> Held<'a> {
             if condition == Condition::Absent && !options.single_writer && options.protocol.conditions {
                 probe(store, &uri, &body).await?;
             }
-            let state = State { etag: written.etag, renewal: 0, valid_until: began + LEASE, lost: None };
-            return Ok(Held { store, uri, options, marker, state: Mutex::new(state) });
+            let state = Mutex::new(State::new(written.etag, began));
+            return Ok(Held { store, uri, options, marker, state });
         }
         Err(lost.unwrap_or_else(|| taken_over(&uri)))
     }
@@ -161,26 +175,29 @@ impl<'a> Held<'a> {
     }
 
     /// Does `work` while the lease is renewed beside it. `work` asks [`Held::check`] before each write.
+    ///
+    /// # Errors
+    /// `Leased` as soon as the lease is lost or runs out: then `work` is dropped, and with it what it has in flight.
     pub async fn while_renewed<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
             done = work => done,
-            never = self.renew_for_ever() => match never {},
+            lost = self.renew_until_lost() => {
+                self.state().in_doubt = true;
+                Err(lost)
+            }
         }
     }
 
     /// # Errors
-    /// `Leased` if the lease is lost or has run out; `Interrupted` if a signal came.
+    /// `Leased` if the lease has run out.
     pub fn check(&self) -> Result<()> {
-        self.options.interrupt.check()?;
-        if !self.options.protocol.lease {
-            return Ok(());
-        }
-        let mut state = self.state();
-        if let Some(lost) = state.lost.take() {
-            return Err(lost);
-        }
-        if Instant::now() < state.valid_until { Ok(()) } else { Err(ran_out(&self.uri)) }
+        if Instant::now() < self.state().valid_until { Ok(()) } else { Err(ran_out(&self.uri)) }
+    }
+
+    /// Notes that some write may still land: then [`Held::abandon`] does not let the next run begin at once.
+    pub fn doubt(&self) {
+        self.state().in_doubt = true;
     }
 
     /// Writes the marker for the last time: `marker` without a lease.
@@ -188,13 +205,17 @@ impl<'a> Held<'a> {
     /// # Errors
     /// `Conflict` if somebody took the lease over.
     pub async fn free(self, mut marker: Marker) -> Result<()> {
-        marker.lease = None;
+        (marker.lease, marker.runs) = (None, self.marker.runs);
         let body = render(&self.uri, &marker)?;
         self.write(&body).await
     }
 
-    /// Frees the lease after a failure, as well as can be: `unfinished` stays.
+    /// Frees the lease after a failure, as well as can be: `unfinished` stays. Where a write may still land, the lease is
+    /// left to run out.
     pub async fn abandon(self) {
+        if self.state().in_doubt {
+            return;
+        }
         let marker = self.marker.clone();
         if let Err(error) = self.free(marker).await {
             tracing::debug!("the lease could not be freed, it runs out by itself: {error}");
@@ -207,20 +228,22 @@ impl<'a> Held<'a> {
         failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    async fn renew_for_ever(&self) -> std::convert::Infallible {
+    async fn renew_until_lost(&self) -> Error {
         let mut pause = RENEW_EVERY;
         loop {
-            tokio::time::sleep(pause).await;
-            pause = match self.renew().await {
-                Ok(()) => RENEW_EVERY,
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    self.state().lost = Some(taken_over(&self.uri).source(error));
-                    std::future::pending().await
-                }
-                Err(error) => {
+            let valid_until = self.state().valid_until;
+            tokio::time::sleep_until(valid_until.min(Instant::now() + pause)).await;
+            if Instant::now() >= valid_until {
+                return ran_out(&self.uri);
+            }
+            pause = match tokio::time::timeout_at(valid_until, self.renew()).await {
+                Ok(Ok(())) => RENEW_EVERY,
+                Ok(Err(error)) if error.kind() == ErrorKind::Conflict => return taken_over(&self.uri).source(error),
+                Ok(Err(error)) => {
                     tracing::debug!("the lease was not renewed, trying again: {error}");
                     RENEW_AGAIN
                 }
+                Err(_) => RENEW_AGAIN,
             };
         }
     }
@@ -228,14 +251,15 @@ impl<'a> Held<'a> {
     async fn renew(&self) -> Result<()> {
         let mut marker = self.marker.clone();
         if let Some(lease) = &mut marker.lease {
-            lease.renewal = self.state().renewal + 1;
+            // Another one for each try: what an earlier try has written must not be taken for this one, which is younger.
+            let mut state = self.state();
+            state.renewal += 1;
+            lease.renewal = state.renewal;
         }
         let body = render(&self.uri, &marker)?;
         let began = Instant::now();
         self.write(&body).await?;
-        let mut state = self.state();
-        state.renewal += 1;
-        state.valid_until = began + LEASE;
+        self.state().valid_until = began + LEASE - SPARE;
         Ok(())
     }
 
@@ -259,7 +283,7 @@ impl<'a> Held<'a> {
     }
 
     async fn put(&self, body: &Bytes, condition: Condition) -> Result<ETag> {
-        match write::put(self.store, &self.uri, body, None, &condition, self.options.protocol).await {
+        match write::put(self.store, &self.uri, body, None, &condition, self.options.protocol, || Ok(())).await {
             Err(error) if error.kind() == ErrorKind::Unsupported && self.options.single_writer => {
                 Ok(self.store.put(&self.uri, body.clone(), &Condition::None).await?.etag)
             }
@@ -311,16 +335,21 @@ pub(super) fn has_ended(found: &Found, plan: &str) -> bool {
     found.marker.unfinished.is_none() && is_of_plan(found, plan)
 }
 
-/// Finds out a store that ignores `If-None-Match`: writing a new marker a second time must fail.
+/// Finds out a store that ignores `If-None-Match`: writing a new marker a second time must fail. No answer tells nothing,
+/// so it is asked again.
 async fn probe(store: &dyn Store, uri: &Uri, body: &Bytes) -> Result<()> {
-    match store.put(uri, body.clone(), &Condition::Absent).await {
-        Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
-        Err(error) => Err(error),
-        Ok(_) => {
-            store.delete(std::slice::from_ref(uri)).await?;
-            Err(unconditional(uri))
+    for left in (0..TAKES).rev() {
+        match store.put(uri, body.clone(), &Condition::Absent).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(()),
+            Err(error) if left == 0 || !write::leaves_doubt(&error) => return Err(error),
+            Err(_) => tokio::time::sleep(write::PAUSE).await,
+            Ok(_) => {
+                store.delete(std::slice::from_ref(uri)).await?;
+                return Err(unconditional(uri));
+            }
         }
     }
+    Ok(())
 }
 
 fn live_of_another(found: &Found, options: &Options) -> Option<i64> {

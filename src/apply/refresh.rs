@@ -115,13 +115,19 @@ async fn manifests(
 }
 
 async fn one(store: &dyn Store, uri: &Uri, write: &Write, held: &Held<'_>, options: &Options) -> Result<ETag> {
-    held.check()?;
-    let landed = write::put(store, uri, &write.body, write.later.as_ref(), &write.condition, options.protocol).await;
-    match landed {
+    options.interrupt.check()?;
+    let (later, check) = (write.later.as_ref(), || held.check());
+    match write::put(store, uri, &write.body, later, &write.condition, options.protocol, check).await {
+        Ok(written) => Ok(written.etag),
         Err(error) if error.kind() == ErrorKind::Unsupported && options.single_writer => {
             Ok(store.put(uri, write.body.clone(), &Condition::None).await?.etag)
         }
-        other => Ok(other?.etag),
+        Err(error) => {
+            if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Throttled | ErrorKind::Leased) {
+                held.doubt();
+            }
+            Err(error)
+        }
     }
 }
 

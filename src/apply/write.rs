@@ -17,13 +17,13 @@ use crate::uri::Uri;
 const TRIES: u32 = 5;
 
 /// The pause after the first try; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Writes `body` if `condition` holds, and reads back where the answer leaves doubt. `later`, if that is what is found,
-/// will do as well.
+/// will do as well. Each try asks `check` first: between two of them a lease may have run out.
 ///
 /// # Errors
-/// `Conflict` with what was found there, if something else is; the store's own error if it stays.
+/// Of `check`; `Conflict` with what was found there, if something else is; the store's own error if it stays.
 pub(super) async fn put(
     store: &dyn Store,
     uri: &Uri,
@@ -31,11 +31,13 @@ pub(super) async fn put(
     later: Option<&Bytes>,
     condition: &Condition,
     protocol: Protocol,
+    check: impl Fn() -> Result<()>,
 ) -> Result<Written> {
     let unconditional = Condition::None;
     let condition = if protocol.conditions { condition } else { &unconditional };
     let mut pause = PAUSE;
     for _ in 1..TRIES {
+        check()?;
         let error = match store.put(uri, body.clone(), condition).await {
             Ok(written) => return Ok(written),
             Err(error) if leaves_doubt(&error) && protocol.read_back => error,
@@ -52,6 +54,7 @@ pub(super) async fn put(
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
+    check()?;
     store.put(uri, body.clone(), condition).await
 }
 
@@ -63,7 +66,8 @@ pub(super) fn condition(requirement: &Requirement) -> Condition {
     }
 }
 
-fn leaves_doubt(error: &Error) -> bool {
+/// Whether the write may have happened all the same.
+pub(super) fn leaves_doubt(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Unreachable | ErrorKind::Throttled | ErrorKind::Io)
 }
 

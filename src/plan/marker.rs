@@ -34,6 +34,10 @@ pub struct Marker {
     pub reading: String,
     /// Which directory holds the manifests: what stands behind the location's name, empty for the location itself.
     pub current: String,
+    /// How many runs have held the lease. Each leaves other bytes behind, so that a plan made before one of them is stale
+    /// after it, even if it ended as it began.
+    #[serde(default)]
+    pub runs: u64,
     pub applied: Option<Applied>,
     /// Set before the first write of an apply and taken away after its last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +85,7 @@ impl Marker {
             rules: rules_digest(table),
             reading: reading_digest(table),
             current: String::new(),
+            runs: 0,
             applied: None,
             unfinished: None,
             lease: None,
