@@ -1,4 +1,5 @@
 //! Tables, partitions and runs made by hand, for the tests of publishing.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use restitch::apply::current::{self, Planned, Planning};
 use restitch::apply::{Options, lease, refresh};
