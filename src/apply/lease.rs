@@ -190,14 +190,25 @@ impl<'a> Held<'a> {
     }
 
     /// # Errors
-    /// `Leased` if the lease has run out.
+    /// `Leased` if the lease has run out; `Interrupted` or `Terminated` if a signal came.
     pub fn check(&self) -> Result<()> {
+        self.options.interrupt.check()?;
+        self.holds()
+    }
+
+    /// Asked before a write in hand is tried again, which a signal does not stop.
+    ///
+    /// # Errors
+    /// `Leased` if the lease has run out.
+    pub fn holds(&self) -> Result<()> {
         if Instant::now() < self.state().valid_until { Ok(()) } else { Err(ran_out(&self.uri)) }
     }
 
-    /// Notes that some write may still land: then [`Held::abandon`] does not let the next run begin at once.
-    pub fn doubt(&self) {
-        self.state().in_doubt = true;
+    /// Notes how a write failed: if it may still land, [`Held::abandon`] does not let the next run begin at once.
+    pub fn failed(&self, error: &Error) {
+        if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Throttled | ErrorKind::Leased) {
+            self.state().in_doubt = true;
+        }
     }
 
     /// Writes the marker for the last time: `marker` without a lease.

@@ -142,8 +142,9 @@ async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>) -> Result
     let mut deleted = 0;
     for batch in still.chunks(BATCH) {
         held.check()?;
-        let failed = store.delete(batch).await?;
+        let failed = store.delete(batch).await.inspect_err(|error| held.failed(error))?;
         deleted += (batch.len() - failed.len()) as u64;
+        failed.iter().for_each(|(_, error)| held.failed(error));
         if let Some((uri, error)) = failed.into_iter().next() {
             return Err(error.note(format!("{} could not be deleted; {deleted} manifests were", uri.shown())));
         }

@@ -115,17 +115,15 @@ async fn manifests(
 }
 
 async fn one(store: &dyn Store, uri: &Uri, write: &Write, held: &Held<'_>, options: &Options) -> Result<ETag> {
-    options.interrupt.check()?;
-    let (later, check) = (write.later.as_ref(), || held.check());
-    match write::put(store, uri, &write.body, later, &write.condition, options.protocol, check).await {
+    held.check()?;
+    let (later, holds) = (write.later.as_ref(), || held.holds());
+    match write::put(store, uri, &write.body, later, &write.condition, options.protocol, holds).await {
         Ok(written) => Ok(written.etag),
         Err(error) if error.kind() == ErrorKind::Unsupported && options.single_writer => {
             Ok(store.put(uri, write.body.clone(), &Condition::None).await?.etag)
         }
         Err(error) => {
-            if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Throttled | ErrorKind::Leased) {
-                held.doubt();
-            }
+            held.failed(&error);
             Err(error)
         }
     }

@@ -135,34 +135,49 @@ fn caught(scenario: Scenario, protocol: Protocol, broken: Broken, steps: snapbox
 #[test]
 fn without_conditions() {
     let protocol = Protocol { conditions: false, ..Protocol::default() };
-    caught(changes(), protocol, Broken::Twice, str![[r#"
+    caught(
+        changes(),
+        protocol,
+        Broken::Twice,
+        str![[r#"
 A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker
 B begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, mea, amer, old, apac, the marker, is done
 A puts the marker, latam
 Twice: s3://data/6 stands in latam and in old
-"#]]);
+"#]],
+    );
 }
 
 /// Where a live lease is not respected, one run writes beside another.
 #[test]
 fn without_a_lease() {
     let protocol = Protocol { lease: false, ..Protocol::default() };
-    caught(changes(), protocol, Broken::Twice, str![[r#"
+    caught(
+        changes(),
+        protocol,
+        Broken::Twice,
+        str![[r#"
 A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker
 B begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, mea, amer, old, apac, the marker, is done
 A puts latam
 Twice: s3://data/6 stands in latam and in old
-"#]]);
+"#]],
+    );
 }
 
 /// Lines that are added before they are taken away are there twice.
 #[test]
 fn without_removals_first() {
     let protocol = Protocol { removals_first: false, ..Protocol::default() };
-    caught(Scenario { roles: vec![APPLY], ..moves() }, protocol, Broken::Twice, str![[r#"
+    caught(
+        Scenario { roles: vec![APPLY], ..moves() },
+        protocol,
+        Broken::Twice,
+        str![[r#"
 A begins, gets the marker, the objects, lists the location, gets amer, apac, emea, amer, apac, emea, the marker, the marker, puts the marker, amer
 Twice: s3://data/4 stands in amer and in apac
-"#]]);
+"#]],
+    );
 }
 
 /// A write whose answer is lost has landed; a run that does not look fails for no reason.
@@ -184,30 +199,45 @@ Outcome: A fails for no reason: Unreachable: s3://published/taxes/_restitch.json
 #[test]
 fn without_unfinished() {
     let protocol = Protocol { unfinished: false, ..Protocol::default() };
-    caught(Scenario { roles: vec![APPLY], ..changes() }, protocol, Broken::Marker, str![[r#"
+    caught(
+        Scenario { roles: vec![APPLY], ..changes() },
+        protocol,
+        Broken::Marker,
+        str![[r#"
 A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, latam
 Marker: region=latam/symlink.txt is written, and the marker says that all is done
-"#]]);
+"#]],
+    );
 }
 
 /// A partition that has vanished keeps lines to objects that are gone.
 #[test]
 fn without_empty_manifests() {
     let protocol = Protocol { empties: false, ..Protocol::default() };
-    caught(Scenario { roles: vec![APPLY], ..changes() }, protocol, Broken::Dangling, str![[r#"
+    caught(
+        Scenario { roles: vec![APPLY], ..changes() },
+        protocol,
+        Broken::Dangling,
+        str![[r#"
 A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, latam, amer, the marker
 Dangling: s3://data/3 stands in apac, and what was applied last does not want it
-"#]]);
+"#]],
+    );
 }
 
 /// A plan from before another run adds what that run has added elsewhere.
 #[test]
 fn without_holding_the_plan_to_its_marker() {
     let protocol = Protocol { marker_requires: false, ..Protocol::default() };
-    caught(changes(), protocol, Broken::Twice, str![[r#"
+    caught(
+        changes(),
+        protocol,
+        Broken::Twice,
+        str![[r#"
 A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker
 B begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, mea, amer, old, apac, the marker, is done
 A puts the marker: 412, gets the marker, the marker, puts the marker, latam
 Twice: s3://data/6 stands in latam and in old
-"#]]);
+"#]],
+    );
 }
