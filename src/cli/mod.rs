@@ -4,13 +4,13 @@
 //! - `pub struct NameArgs` (`#[derive(clap::Args)]`; its doc comments are the help text), and
 //! - `pub async fn run(global: &Global, args: &NameArgs) -> Result<Exit>`,
 //!
-//! and three lines here: its `mod`, its variant in [`Command`] (the variant's doc comment is its line in `--help`), and
-//! its arm in [`Command::run`]. Then `tests/cli/help.trycmd` gets its `--help`.
+//! and three lines here: its `mod`, its variant in `Command` (the variant's doc comment is its line in `--help`), and
+//! its arm in `Command::run`. Then `tests/cli/help.trycmd` gets its `--help`.
 //!
 //! What a command does and does not do:
 //! - Results go to standard output through [`Output`], never `println!`, which panics on a closed pipe. Everything else
 //!   goes to standard error: [`Global::say`] for what `-q` silences, [`Progress`] while something runs.
-//! - It returns errors, it never prints them: [`show::error`] does, once, and [`Error::exit_code`] decides the code.
+//! - It returns errors, it never prints them: `show::error` does, once, and [`Error::exit_code`] decides the code.
 //! - Whatever a user or a store wrote passes through `uri::Shown` on its way to a terminal.
 
 mod apply;

@@ -22,7 +22,7 @@ pub struct Partition {
 ///
 /// # Errors
 /// Each item may be one: `Unsupported` for NULL where a reader of the table could not take it (see
-/// [`null_spelling`]), and for a single partition longer than a statement may be.
+/// `null_spelling`), and for a single partition longer than a statement may be.
 pub fn add_partitions<'a, I>(
     table: &'a Table,
     name: &TableName,

@@ -91,7 +91,7 @@ pub enum CaptureKind {
     EpochMs,
 }
 
-/// A mistake in a template, or (from [`Template::warnings`]) something odd about it.
+/// A mistake in a template, or something odd about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateError {
     /// In the source as the user wrote it, in bytes.

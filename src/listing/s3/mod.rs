@@ -1,7 +1,7 @@
 //! S3, live: ListObjectsV2 page by page, every key exactly as the store has it.
 //!
 //! Requests go through the AWS SDK (credentials, signing, endpoints, retries); the answers are read by
-//! [`document`](self::document), for nine tenths of the SDK's time would go into its own reading of them.
+//! `document`, for nine tenths of the SDK's time would go into its own reading of them.
 //! [`store::s3`](crate::store::s3) uses the same connection.
 
 pub(crate) mod connection;
