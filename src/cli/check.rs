@@ -54,6 +54,9 @@ pub async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
     Ok(if is_fine { Exit::Done } else { Exit::Findings })
 }
 
+/// Mistakes that are shown one by one; `--json` has them all.
+const MOST_DIAGNOSTICS: usize = 1_000;
+
 struct Checked<'c> {
     file: &'c RuleFile,
     /// The whole file's, or what of it is sound.
@@ -74,7 +77,10 @@ impl Checked<'_> {
     }
 
     fn print(&self, out: &mut Output, quiet: bool) -> Result<()> {
-        out.write(self.file.render(self.diagnostics).as_bytes())?;
+        out.write(self.file.render(self.diagnostics.iter().take(MOST_DIAGNOSTICS)).as_bytes())?;
+        if let Some(more @ 1..) = self.diagnostics.len().checked_sub(MOST_DIAGNOSTICS) {
+            writeln!(out, "and {more} more\n")?;
+        }
         for outcome in self.failed() {
             self.failed_test(out, outcome)?;
         }

@@ -110,6 +110,13 @@ impl Class {
         Class { ascii, others }
     }
 
+    /// One of its characters, a plain letter or digit if it has any.
+    pub fn some(&self) -> Option<char> {
+        let ascii = || (0..128u8).filter(|c| self.ascii >> c & 1 == 1).map(char::from);
+        let plain = ascii().find(|c| c.is_ascii_alphanumeric());
+        plain.or_else(|| ascii().next()).or_else(|| self.others.first().map(|range| range.0))
+    }
+
     /// One character.
     pub fn one(c: char) -> Class {
         Class::of(&ClassUnicode::new([ClassUnicodeRange::new(c, c)]))

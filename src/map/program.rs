@@ -1,5 +1,7 @@
 //! All rules of all tables, compiled once. Shared by every mapper; nothing in it changes while keys are mapped.
 
+use std::collections::HashMap;
+
 use super::Why;
 use super::base_name::BaseName;
 use super::code::{Code, Instruction};
@@ -299,8 +301,13 @@ fn listing_prefixes(rules: &Rules) -> Vec<(Uri, bool)> {
             all.extend(openings(rule).into_iter().chain(done).map(|uri| (uri, table.skip.hidden)));
         }
     }
+    all.sort();
     let merged = merge_prefixes(all.iter().map(|(uri, _)| uri.clone()));
-    let skips = |uri: &Uri| all.iter().any(|(inner, skips)| *skips && uri.is_prefix_of(inner));
+    // What lies below a prefix comes right behind it.
+    let skips = |uri: &Uri| {
+        let from = all.partition_point(|(inner, _)| inner < uri);
+        all[from..].iter().take_while(|(inner, _)| uri.is_prefix_of(inner)).any(|(_, skips)| *skips)
+    };
     merged.into_iter().map(|uri| (uri.clone(), skips(&uri))).collect()
 }
 
@@ -321,6 +328,8 @@ pub(crate) fn openings(rule: &Rule) -> Vec<Uri> {
 struct Shared {
     markers: Vec<MarkerProgram>,
     directories: Vec<DirectoryProgram>,
+    /// Indices into `directories`, by their longest text.
+    by_text: HashMap<Vec<u8>, Vec<usize>>,
     excludes: Vec<ExcludeProgram>,
     /// What each of `excludes` was made of.
     sources: Vec<(String, ExcludeOver)>,
@@ -372,8 +381,11 @@ impl Shared {
     }
 
     fn directory(&mut self, parts: Vec<Pattern>, asked: Vec<u32>) -> u32 {
-        let known = self.directories.iter().position(|known| known.parts == parts && known.asked == asked);
+        let alike = self.by_text.entry(longest_text(&parts).unwrap_or_default()).or_default();
+        let is_same = |known: &DirectoryProgram| known.parts == parts && known.asked == asked;
+        let known = alike.iter().copied().find(|index| is_same(&self.directories[*index]));
         let index = known.unwrap_or_else(|| {
+            alike.push(self.directories.len());
             let code = Code::new(&parts, &asked);
             let saved = code.instructions.iter().filter_map(|i| match i {
                 Instruction::Save { slot, .. } => Some(*slot),

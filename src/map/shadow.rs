@@ -24,9 +24,12 @@ pub struct Shadowed {
 
 /// States of both patterns together that are looked at for one pair, and for a whole file.
 const PAIR_LIMIT: usize = 50_000;
-const FILE_LIMIT: usize = 2_000_000;
+const FILE_LIMIT: usize = 300_000;
 /// States of one pattern.
 const STATE_LIMIT: usize = 20_000;
+/// Bytes of the longest key that S3 takes, and of a sample with its bucket.
+const LONGEST_KEY: usize = 1_024;
+const LONGEST_SAMPLE: usize = 1_100;
 
 /// Every rule that an earlier one wholly shadows: of its table, or (under `claim = "first"`) of an earlier table.
 pub fn shadowed(rules: &Rules) -> Vec<Shadowed> {
@@ -58,27 +61,31 @@ struct Known {
     rule: usize,
     openings: Vec<Uri>,
     pattern: Vec<Pattern>,
+    /// `None` where it is too large.
+    states: Option<States>,
 }
 
 impl Finder<'_> {
     fn rule(&mut self, table: usize, number: usize) -> Option<Shadowed> {
+        if self.left == 0 {
+            return None;
+        }
         let rule = &self.rules.tables[table].rules[number];
         let pattern = without_captures(&plain(&pattern_of(rule).parts));
         let openings = openings(rule);
+        let states = States::new(&pattern, Reading::More);
+        let sample = states.as_ref().and_then(States::sample);
         let found = self.earlier(&openings).into_iter().find(|index| {
             let known = &self.known[*index];
+            let is_same = known.pattern == pattern;
             let covers = |opening: &Uri| known.openings.iter().any(|other| other.is_prefix_of(opening));
             let earlier = &self.rules.tables[known.table];
-            self.left > 0
-                && openings.iter().all(covers)
-                && keeps_all(
-                    earlier,
-                    &earlier.rules[known.rule],
-                    &self.rules.tables[table],
-                    rule,
-                    known.pattern == pattern,
-                )
-                && includes(&known.pattern, &pattern, &mut self.left)
+            // Most rules are told apart by one key.
+            let takes = |states: &States| sample.as_deref().is_none_or(|sample| states.take(sample));
+            openings.iter().all(covers)
+                && (is_same || known.states.as_ref().is_some_and(takes))
+                && keeps_all(earlier, &earlier.rules[known.rule], &self.rules.tables[table], rule, is_same)
+                && (is_same || includes(&known.states, &states, &mut self.left))
         });
         let by = found.map(|index| (self.known[index].table, self.known[index].rule));
         if by.is_none() {
@@ -86,7 +93,8 @@ impl Finder<'_> {
                 let key = (opening.bucket.clone(), opening.key.clone());
                 self.by_opening.entry(key).or_default().push(self.known.len());
             }
-            self.known.push(Known { table, rule: number, openings, pattern });
+            let states = States::new(&pattern, Reading::Less);
+            self.known.push(Known { table, rule: number, openings, pattern, states });
         }
         Some(Shadowed { rule: (table, number), by: by? })
     }
@@ -94,7 +102,7 @@ impl Finder<'_> {
     /// Known rules that list what the first of these prefixes covers, in the order of the file.
     fn earlier(&self, openings: &[Uri]) -> BTreeSet<usize> {
         let Some(first) = openings.first() else { return BTreeSet::new() };
-        let ends = (0..=first.key.len()).filter(|end| first.key.is_char_boundary(*end));
+        let ends = (0..=first.key.len().min(LONGEST_KEY)).filter(|end| first.key.is_char_boundary(*end));
         let at = |end: usize| self.by_opening.get(&(first.bucket.clone(), first.key[..end].to_owned()));
         ends.filter_map(at).flatten().copied().collect()
     }
@@ -202,14 +210,9 @@ fn without_captures(parts: &[Pattern]) -> Vec<Pattern> {
 }
 
 /// Whether every text of `later` is one of `earlier`; `false` where that is not plain. `left` pays for the steps.
-fn includes(earlier: &[Pattern], later: &[Pattern], left: &mut usize) -> bool {
-    if earlier == later {
-        return true;
-    }
-    let (Some(earlier), Some(later)) = (States::new(earlier, Reading::Less), States::new(later, Reading::More)) else {
-        return false;
-    };
-    Inclusion { alphabet: alphabet(&earlier, &later), earlier, later }.holds(left)
+fn includes(earlier: &Option<States>, later: &Option<States>, left: &mut usize) -> bool {
+    let (Some(earlier), Some(later)) = (earlier, later) else { return false };
+    Inclusion { alphabet: alphabet(earlier, later), earlier, later }.holds(left)
 }
 
 /// How what cannot be followed exactly is read.
@@ -238,6 +241,37 @@ impl States {
         let mut states = States { states: vec![State::Match], entry: 0 };
         states.entry = states.sequence(parts, 0, reading)?;
         Some(states)
+    }
+
+    /// The ways in front of the first character.
+    fn start(&self) -> Vec<Way> {
+        closed(self, [Way { state: self.entry, guarded: false, owes: false }], false)
+    }
+
+    fn take(&self, text: &str) -> bool {
+        let ways = text.chars().fold(self.start(), |ways, c| {
+            closed(self, ways.into_iter().filter_map(|way| step(self, way, c)), c == '/')
+        });
+        ways.into_iter().any(|way| accepts(self, way))
+    }
+
+    /// Some text that it takes, if there is one that is easily found.
+    fn sample(&self) -> Option<String> {
+        let mut seen = HashSet::new();
+        let mut open: Vec<(Way, String)> = self.start().into_iter().map(|way| (way, String::new())).collect();
+        while let Some((way, text)) = open.pop() {
+            if accepts(self, way) {
+                return Some(text);
+            }
+            let State::One(class, _) = &self.states[way.state as usize] else { continue };
+            if !seen.insert(way) || text.len() > LONGEST_SAMPLE {
+                continue;
+            }
+            let Some(c) = class.some() else { continue };
+            let next = closed(self, step(self, way, c), c == '/');
+            open.extend(next.into_iter().map(|way| (way, format!("{text}{c}"))));
+        }
+        None
     }
 
     fn add(&mut self, state: State) -> Option<u32> {
@@ -320,21 +354,18 @@ struct Way {
     owes: bool,
 }
 
-struct Inclusion {
-    earlier: States,
-    later: States,
+struct Inclusion<'s> {
+    earlier: &'s States,
+    later: &'s States,
     alphabet: Vec<char>,
 }
 
-impl Inclusion {
+impl Inclusion<'_> {
     fn holds(&self, left: &mut usize) -> bool {
-        let start = |states: &States| Way { state: states.entry, guarded: false, owes: false };
         let mut seen = HashSet::new();
-        let mut open: Vec<(Way, Vec<Way>, bool)> = Vec::new();
-        let earlier = closed(&self.earlier, [start(&self.earlier)], false);
-        open.extend(
-            closed(&self.later, [start(&self.later)], false).into_iter().map(|way| (way, earlier.clone(), false)),
-        );
+        let earlier = self.earlier.start();
+        let mut open: Vec<(Way, Vec<Way>, bool)> =
+            self.later.start().into_iter().map(|way| (way, earlier.clone(), false)).collect();
         while let Some((way, ways, behind_slash)) = open.pop() {
             if !seen.insert((way, ways.clone(), behind_slash)) {
                 continue;
@@ -343,14 +374,14 @@ impl Inclusion {
             if seen.len() > PAIR_LIMIT || *left == 0 {
                 return false;
             }
-            if accepts(&self.later, way) && !ways.iter().any(|way| accepts(&self.earlier, *way)) {
+            if accepts(self.later, way) && !ways.iter().any(|way| accepts(self.earlier, *way)) {
                 return false;
             }
             for c in &self.alphabet {
-                let Some(next) = step(&self.later, way, *c) else { continue };
+                let Some(next) = step(self.later, way, *c) else { continue };
                 let slash = *c == '/';
-                let others = closed(&self.earlier, ways.iter().filter_map(|way| step(&self.earlier, *way, *c)), slash);
-                for next in closed(&self.later, [next], slash) {
+                let others = closed(self.earlier, ways.iter().filter_map(|way| step(self.earlier, *way, *c)), slash);
+                for next in closed(self.later, [next], slash) {
                     open.push((next, others.clone(), slash));
                 }
             }

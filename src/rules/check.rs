@@ -1,17 +1,15 @@
-//! What rules and tables say together: columns against columns, locations against locations and listings, rules against
-//! the ones before them.
+//! What a table's rules, columns and settings say together; what tables say together is `across.rs`.
 //!
 //! Pure; nothing here reads text, it only compares what was read.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::date::{meant, odd_words};
 use super::diagnostic::Diagnostic;
-use super::file::Draft;
-use super::location;
 use super::rule::{Context, Head, RuleDraft};
 use super::shape::{Node, Text};
-use super::table::{LineKind, ListingSource, Matcher, Partitions, Removed, Table};
+use super::table::{LineKind, Matcher, Partitions, Table};
 use super::template::{CaptureKind, Piece, PieceKind, anchor_in_re, merge_prefixes};
 use crate::uri::Uri;
 use crate::value::PartitionType;
@@ -34,17 +32,18 @@ fn under_prefix(under: &Uri, ignore_case: bool) -> Uri {
     Uri::new(under.bucket.clone(), &under.key[..end.unwrap_or(under.key.len())])
 }
 
-/// Checks one table by itself.
+/// Checks one table by itself; `column_spans` are where its data columns' names stand, none where `ddl` names them.
 pub fn table(
     context: &Context<'_>,
     table: &Table,
     head: &Head<'_>,
     own: &Node<'_>,
+    column_spans: &[Range<usize>],
     rules: &[RuleDraft<'_>],
     found: &mut Vec<Diagnostic>,
 ) {
     columns(context, table, head, found);
-    reserved(table, head, own, found);
+    reserved(table, head, column_spans, found);
     for entry in head.set.iter().filter(|entry| entry.level == super::rule::Level::Table) {
         found.extend(super::rule::set_for_no_column(entry, head));
     }
@@ -60,23 +59,26 @@ pub fn table(
 }
 
 fn columns(context: &Context<'_>, table: &Table, head: &Head<'_>, found: &mut Vec<Diagnostic>) {
-    for (index, (column, span)) in head.partitioned_by.iter().zip(&head.partition_spans).enumerate() {
+    let data: HashSet<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    let mut first: HashMap<&str, &Range<usize>> = HashMap::new();
+    for (column, span) in head.partitioned_by.iter().zip(&head.partition_spans) {
         let error = |message: String| Diagnostic::error(span.clone(), message);
         let columns = if table.ddl.is_some() { "the statement's columns" } else { "`columns`" };
-        if table.columns.iter().any(|other| other.name == column.name) {
+        if data.contains(column.name.as_str()) {
             found.push(
                 error(format!("partition column `{}` is a data column too", column.name))
                     .label("engines refuse such a table")
                     .help(format!("take it out of {columns}, or give the partition another name")),
             );
         }
-        if let Some(first) = head.partitioned_by[..index].iter().position(|other| other.name == column.name) {
-            let line = context.lines.line(head.partition_spans[first].start);
+        if let Some(first) = first.get(column.name.as_str()) {
+            let line = context.lines.line(first.start);
             found.push(
                 error(format!("partition column `{}` a second time", column.name))
                     .note(format!("first on line {line}")),
             );
         }
+        first.entry(&column.name).or_insert(span);
     }
 }
 
@@ -95,7 +97,7 @@ pub fn is_reserved(word: &str) -> bool {
     RESERVED.contains(&format!(" {} ", word.to_ascii_uppercase()))
 }
 
-fn reserved(table: &Table, head: &Head<'_>, own: &Node<'_>, found: &mut Vec<Diagnostic>) {
+fn reserved(table: &Table, head: &Head<'_>, column_spans: &[Range<usize>], found: &mut Vec<Diagnostic>) {
     let mut warn = |name: &str, what: &str, span: Range<usize>| {
         if is_reserved(name) {
             found.push(
@@ -109,16 +111,8 @@ fn reserved(table: &Table, head: &Head<'_>, own: &Node<'_>, found: &mut Vec<Diag
     for (column, span) in head.partitioned_by.iter().zip(&head.partition_spans) {
         warn(&column.name, "column", span.clone());
     }
-    let texts = own.texts("columns").unwrap_or_default();
-    for column in &table.columns {
-        let text = texts.iter().find(|text| {
-            let name = text.value.trim_start().trim_start_matches('`');
-            name.get(..column.name.len()).is_some_and(|name| name.eq_ignore_ascii_case(&column.name))
-        });
-        if let Some(text) = text {
-            let at = text.value.len() - text.value.trim_start().len();
-            warn(&column.name, "column", text.at(at..at + column.name.len()));
-        }
+    for (column, span) in table.columns.iter().zip(column_spans) {
+        warn(&column.name, "column", span.clone());
     }
 }
 
@@ -226,22 +220,36 @@ fn hive_column(text: &str) -> Option<&str> {
     super::column::is_name(name).then_some(name)
 }
 
+/// Bytes of a list that a help writes out.
+const LONGEST_LIST: usize = 200;
+
 fn in_warnings(name: Option<&str>, items: &[String], piece: &Piece, text: &Text<'_>, found: &mut Vec<Diagnostic>) {
-    for (index, item) in items.iter().enumerate() {
-        let Some(longer) = items[index + 1..].iter().find(|longer| longer.starts_with(item.as_str())) else { continue };
+    let mut sorted: Vec<(&str, usize)> = items.iter().map(String::as_str).zip(0..).collect();
+    sorted.sort_unstable();
+    // Those that an item begins come right behind it.
+    let longer = |at: usize| {
+        let (item, index) = sorted[at];
+        sorted[at + 1..].iter().take_while(|(other, _)| other.starts_with(item)).find(|(_, other)| *other > index)
+    };
+    let mut found_at: Vec<(usize, &str, &str)> =
+        (0..sorted.len()).filter_map(|at| Some((sorted[at].1, sorted[at].0, longer(at)?.0))).collect();
+    found_at.sort_unstable();
+    for (_, item, longer) in found_at {
         let span = text.at(piece.span.clone());
         if item == longer {
             found.push(Diagnostic::warning(span, format!("`{item}` stands twice in `in(…)`")));
             continue;
         }
-        let mut sorted = items.to_vec();
-        sorted.sort_by_key(|item| std::cmp::Reverse(item.len()));
-        sorted.dedup();
-        let escaped: Vec<String> = sorted.iter().map(|item| escape_item(item)).collect();
+        let mut longest_first = items.to_vec();
+        longest_first.sort_by_key(|item| std::cmp::Reverse(item.len()));
+        longest_first.dedup();
+        let escaped: Vec<String> = longest_first.iter().map(|item| escape_item(item)).collect();
+        let list = Some(escaped.join(",")).filter(|list| list.len() <= LONGEST_LIST);
+        let written = list.map_or(String::new(), |list| format!(": `{{{}:in({list})}}`", name.unwrap_or("_")));
         found.push(
             Diagnostic::warning(span, format!("`{item}` begins `{longer}`, and is tried first"))
                 .label("the longer one may never be taken")
-                .help(format!("write the longer one first: `{{{}:in({})}}`", name.unwrap_or("_"), escaped.join(","))),
+                .help(format!("write the longer one first{written}")),
         );
         return;
     }
@@ -283,179 +291,4 @@ fn prefix_lines(rules: &[RuleDraft<'_>], found: &mut Vec<Diagnostic>) {
 /// Whether an object may lie under prefixes of both.
 fn meet(one: &[Uri], other: &[Uri]) -> bool {
     one.iter().any(|one| other.iter().any(|other| one.is_prefix_of(other) || other.is_prefix_of(one)))
-}
-
-/// Checks tables against one another, and against what is listed.
-pub fn across(
-    context: &Context<'_>,
-    drafts: &[Draft<'_>],
-    removed: &[(Removed, Text<'_>)],
-    listings: &[(ListingSource, Range<usize>)],
-    found: &mut Vec<Diagnostic>,
-) {
-    names(context, drafts, found);
-    locations(context, drafts, removed, found);
-    listed_locations(drafts, removed, found);
-    whole_buckets(drafts, listings, found);
-    unlisted(drafts, listings, found);
-}
-
-fn names(context: &Context<'_>, drafts: &[Draft<'_>], found: &mut Vec<Diagnostic>) {
-    for (index, draft) in drafts.iter().enumerate() {
-        let twin = drafts[..index].iter().find(|other| other.name.value.eq_ignore_ascii_case(draft.name.value));
-        if let Some(twin) = twin {
-            let line = context.lines.line(twin.name.span.start);
-            let message =
-                format!("table `{}` differs from `{}` (line {line}) only in case", draft.name.value, twin.name.value);
-            found.push(Diagnostic::error(draft.name.span.clone(), message).label("catalogs write names in lower case"));
-        }
-    }
-}
-
-/// A location, whose it is, and where it stands.
-struct Place<'p> {
-    uri: &'p Uri,
-    whose: String,
-    span: Range<usize>,
-}
-
-fn places<'p>(drafts: &'p [Draft<'_>], removed: &'p [(Removed, Text<'_>)]) -> Vec<Place<'p>> {
-    let tables = drafts.iter().filter_map(|draft| {
-        let uri = draft.table.location.as_ref()?;
-        Some(Place { uri, whose: format!("table `{}`", draft.name.value), span: draft.location.as_ref()?.span.clone() })
-    });
-    let removed = removed.iter().map(|(removed, text)| Place {
-        uri: &removed.location,
-        whose: format!("removed table `{}`", removed.name),
-        span: text.span.clone(),
-    });
-    tables.chain(removed).collect()
-}
-
-fn locations(
-    context: &Context<'_>,
-    drafts: &[Draft<'_>],
-    removed: &[(Removed, Text<'_>)],
-    found: &mut Vec<Diagnostic>,
-) {
-    let places = places(drafts, removed);
-    let mut shared: Vec<Range<usize>> = Vec::new();
-    for (index, place) in places.iter().enumerate() {
-        let clash = places[..index].iter().find_map(|other| Some((other, location::clash(other.uri, place.uri)?)));
-        let Some((other, what)) = clash else { continue };
-        let is_shared = other.span == place.span;
-        if is_shared && shared.contains(&place.span) {
-            continue;
-        }
-        let error = Diagnostic::error(place.span.clone(), format!("{} and {} have {what}", other.whose, place.whose))
-            .note(format!("{}: {} (line {})", other.whose, other.uri.shown(), context.lines.line(other.span.start)))
-            .note(format!("{}: {}", place.whose, place.uri.shown()));
-        found.push(if is_shared {
-            shared.push(place.span.clone());
-            error
-                .label("one for all tables")
-                .help("put the table's name into it\nlocation = \"s3://bucket/tables/{table}/\"")
-        } else {
-            error.label("each table needs a folder of its own")
-        });
-    }
-}
-
-/// Locations and listings that overlap: the keys there are never source objects.
-fn listed_locations(drafts: &[Draft<'_>], removed: &[(Removed, Text<'_>)], found: &mut Vec<Diagnostic>) {
-    let places = places(drafts, removed);
-    for draft in drafts {
-        for rule in &draft.rules {
-            let (Some(read), Some(text)) = (&rule.rule, &rule.text) else { continue };
-            let prefixes = listed(read);
-            if let Some(place) =
-                places.iter().find(|place| prefixes.iter().all(|prefix| place.uri.is_prefix_of(prefix)))
-            {
-                found.push(
-                    Diagnostic::warning(text.span.clone(), "this rule takes nothing: it reads from a location")
-                        .label(format!("below the location of {}", place.whose))
-                        .note("keys below a location are manifests, never source objects"),
-                );
-            }
-        }
-    }
-    for place in &places {
-        let covering = drafts.iter().flat_map(|draft| draft.rules.iter().map(move |rule| (draft, rule)));
-        let covering =
-            covering.filter_map(|(draft, rule)| Some((draft, rule.rule.as_ref()?))).find_map(|(draft, rule)| {
-                let prefix = listed(rule).into_iter().find(|prefix| prefix.is_prefix_of(place.uri))?;
-                Some((draft, rule, prefix))
-            });
-        if let Some((draft, rule, prefix)) = covering {
-            found.push(
-                Diagnostic::warning(
-                    place.span.clone(),
-                    format!("the location of {} lies inside a prefix that rules list", place.whose),
-                )
-                .label("its keys are listed and left out")
-                .note(format!("table `{}` lists {} (line {})", draft.name.value, prefix.shown(), rule.line))
-                .help("a location elsewhere costs no listing"),
-            );
-        }
-    }
-}
-
-/// Rules that begin with a hole make restitch list the whole bucket.
-fn whole_buckets(drafts: &[Draft<'_>], listings: &[(ListingSource, Range<usize>)], found: &mut Vec<Diagnostic>) {
-    let from_elsewhere = |prefix: &Uri| {
-        let covers =
-            |listing: &ListingSource| listing.prefix.as_ref().is_none_or(|covered| covered.is_prefix_of(prefix));
-        listings.iter().any(|(listing, _)| listing.from.is_some() && covers(listing))
-    };
-    for draft in drafts.iter().flat_map(|draft| &draft.rules) {
-        let (Some(rule), Some(text)) = (&draft.rule, &draft.text) else { continue };
-        let whole = listed(rule).into_iter().find(|prefix| prefix.key.is_empty() && !from_elsewhere(prefix));
-        let Some(prefix) = whole else { continue };
-        let (span, label) = match &rule.matcher {
-            Matcher::Template(template) => (first_hole(&template.pieces, text), "nothing literal before it"),
-            Matcher::Regex { .. } => (text.span.clone(), "`under` names no folder"),
-        };
-        let with_case = match &rule.matcher {
-            Matcher::Template(template) => template.literal_prefixes(false),
-            Matcher::Regex { under, .. } => vec![under.clone()],
-        };
-        if rule.ignore_case && with_case.iter().all(|prefix| !prefix.key.is_empty()) {
-            found.push(
-                Diagnostic::warning(text.span.clone(), "this rule lists the whole bucket")
-                    .label("`ignore_case` covers the folders too")
-                    .help("name the few spellings instead: `{Scans,scans}/`; or take its listing from a file: `[[listing]]`, `from`"),
-            );
-            continue;
-        }
-        let is_local = prefix.bucket.scheme == crate::uri::Scheme::File;
-        let what = if is_local { "this rule lists the whole file system" } else { "this rule lists the whole bucket" };
-        let help = "name the folders in front; or take its listing from a file: `[[listing]]`, `from`";
-        found.push(Diagnostic::warning(span, what).label(label).help(help));
-    }
-}
-
-/// The first piece behind the bucket that is no text, or all of the template.
-fn first_hole(pieces: &[Piece], text: &Text<'_>) -> Range<usize> {
-    let mut behind_bucket = false;
-    for piece in pieces {
-        if behind_bucket && !matches!(piece.kind, PieceKind::Text(_)) {
-            return text.at(piece.span.clone());
-        }
-        behind_bucket |= matches!(&piece.kind, PieceKind::Text(literal) if literal.contains('/'));
-    }
-    text.span.clone()
-}
-
-/// `[[listing]]`s that no rule needs.
-fn unlisted(drafts: &[Draft<'_>], listings: &[(ListingSource, Range<usize>)], found: &mut Vec<Diagnostic>) {
-    let rules = || drafts.iter().flat_map(|draft| &draft.rules).filter_map(|draft| draft.rule.as_ref());
-    if drafts.iter().flat_map(|draft| &draft.rules).any(|draft| draft.rule.is_none()) {
-        return;
-    }
-    for (listing, span) in listings {
-        let Some(prefix) = &listing.prefix else { continue };
-        if !rules().any(|rule| meet(&listed(rule), std::slice::from_ref(prefix))) {
-            found.push(Diagnostic::warning(span.clone(), "no rule lists anything under this prefix"));
-        }
-    }
 }

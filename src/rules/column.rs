@@ -51,6 +51,16 @@ fn parse(text: &Text<'_>, partition: bool) -> Result<Column, Diagnostic> {
     Ok(Column { name: name.to_lowercase(), ddl_type: read.printed, comment: comment(&text.value[rest..]) })
 }
 
+/// Where a column's name stands, without its backticks.
+pub fn name_span(text: &Text<'_>) -> Range<usize> {
+    let start = text.value.len() - text.value.trim_start().len();
+    let end = start + name_of(&text.value[start..]).map_or(0, |(_, end)| end);
+    match text.value[start..end].starts_with('`') {
+        true => text.at(start + 1..end - 1),
+        false => text.at(start..end),
+    }
+}
+
 /// Whether `text` is a name as tables, columns, captures and lookups have it.
 pub fn is_name(text: &str) -> bool {
     let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_';

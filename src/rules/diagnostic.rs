@@ -11,7 +11,7 @@ use codespan_reporting::diagnostic as drawn;
 use codespan_reporting::files::{Error as FilesError, Files};
 use codespan_reporting::term::{self, GeneralWriteResult, WriteStyle};
 
-use super::excerpt::{WIDTH, columns, cut, safe, wrapped};
+use super::excerpt::{self, WIDTH, columns, cut, safe, wrapped};
 use crate::uri::Shown;
 
 /// An error or a warning about one place in the rule file.
@@ -196,8 +196,11 @@ impl Excerpt {
         let range = lines.of_line(line);
         let start = start.clamp(range.start, range.end);
         let end = floor_boundary(lines.text, span.end.clamp(start, range.end));
-        let (before, marked, after) =
-            (&lines.text[range.start..start], &lines.text[start..end], &lines.text[end..range.end]);
+        let (before, marked, after) = (
+            excerpt::last(&lines.text[range.start..start]),
+            excerpt::first(&lines.text[start..end]),
+            excerpt::first(&lines.text[end..range.end]),
+        );
         let room = WIDTH - line.to_string().len() - 4;
         let (text, span) = cut(&safe(before), &safe(marked), &safe(after), room);
         Excerpt {

@@ -17,6 +17,19 @@ pub fn safe(text: &str) -> String {
     Shown(&text.replace('\t', "    ")).to_string()
 }
 
+/// Characters of a line that are looked at on either side: more than any terminal shows.
+const MOST_LOOKED_AT: usize = 1000;
+
+/// The beginning of a text, as much as can be shown, so that a line of megabytes costs no more than another.
+pub fn first(text: &str) -> &str {
+    text.char_indices().nth(MOST_LOOKED_AT).map_or(text, |(at, _)| &text[..at])
+}
+
+/// The end of a text, as much as can be shown.
+pub fn last(text: &str) -> &str {
+    text.char_indices().rev().nth(MOST_LOOKED_AT).map_or(text, |(at, _)| &text[at..])
+}
+
 /// `before`, `marked` and `after` as one line of at most `room` columns, and where `marked` stands in it. What is left
 /// out at either end is shown as `…`.
 pub fn cut(before: &str, marked: &str, after: &str, room: usize) -> (String, Range<usize>) {
@@ -47,6 +60,7 @@ pub fn shortened(text: &str, room: usize) -> String {
         return text.to_owned();
     }
     // The end of a key says more than its middle.
+    let room = room.max(2);
     let behind = tail(text, (room - 1) * 2 / 3);
     format!("{}…{behind}", head(text, room - 1 - columns(behind)))
 }
@@ -92,7 +106,8 @@ pub fn wrapped(text: &str, room: usize, indent: usize) -> String {
         }
         let mut used = 0;
         for word in Shown(line).to_string().split(' ') {
-            let width = columns(word);
+            let word = shortened(word, room);
+            let width = columns(&word);
             if used > 0 && used + 1 + width > room {
                 out.push('\n');
                 out.push_str(&" ".repeat(indent));
@@ -101,7 +116,7 @@ pub fn wrapped(text: &str, room: usize, indent: usize) -> String {
                 out.push(' ');
                 used += 1;
             }
-            out.push_str(word);
+            out.push_str(&word);
             used += width;
         }
     }

@@ -3,10 +3,11 @@
 //! Pure: a file that `ddl` names is read through a closure. What one rule says is `rule.rs`, what rules and tables say
 //! together is `check.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::across;
 use super::check;
 use super::column::{self, as_name, is_name};
 use super::ddl_in;
@@ -161,7 +162,7 @@ impl<'c> Reader<'c> {
         if !self.context.is_broken() {
             self.orphans(&drafts, defaults.as_ref());
         }
-        check::across(&self.context, &drafts, &removed, &listings, &mut self.found);
+        across::check(&self.context, &drafts, &removed, &listings, &mut self.found);
         let tables = drafts.iter().map(|draft| draft.table.clone()).collect();
         let listings = listings.into_iter().map(|(listing, _)| listing).collect();
         let removed = removed.into_iter().map(|(removed, _)| removed).collect();
@@ -349,7 +350,7 @@ impl<'c> Reader<'c> {
             rules: rules.iter().filter_map(|draft| draft.rule.clone()).collect(),
             tests,
         };
-        check::table(&self.context, &table, &head, &own, &rules, &mut self.found);
+        check::table(&self.context, &table, &head, &own, &data.column_spans, &rules, &mut self.found);
         Draft { table, name, location: location_text, rules, node: own, tests: test_nodes.len() }
     }
 
@@ -653,6 +654,8 @@ const PROJECTION_SETTINGS: [&str; 7] = ["type", "values", "range", "digits", "fo
 #[derive(Default)]
 struct Data {
     columns: Vec<Column>,
+    /// Where the columns' names stand, if the file names them.
+    column_spans: Vec<Range<usize>>,
     partitioned_by: Vec<Column>,
     format: Option<Format>,
     comment: Option<String>,
@@ -717,17 +720,19 @@ impl Reader<'_> {
             return self.stated_by(&text);
         }
         let texts = layers.one("columns", Node::texts).unwrap_or_default();
-        let mut columns: Vec<Column> = Vec::new();
+        let (mut columns, mut column_spans) = (Vec::new(), Vec::new());
+        let mut names = HashSet::new();
         for text in &texts {
             let Some(column) = column::read(text, false, &mut self.found) else { continue };
-            if columns.iter().any(|other| other.name == column.name) {
+            if names.insert(column.name.clone()) {
+                column_spans.push(column::name_span(text));
+                columns.push(column);
+            } else {
                 let error = self.error(text.span.clone(), format!("column `{}` a second time", column.name));
                 self.found.push(error.label("names count in lower case"));
-            } else {
-                columns.push(column);
             }
         }
-        Data { columns, format: self.format(layers), ..Data::default() }
+        Data { columns, column_spans, format: self.format(layers), ..Data::default() }
     }
 
     /// A table as the user's own statement says it.

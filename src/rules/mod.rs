@@ -1,5 +1,6 @@
 //! What the user writes: the rule file, read and checked, every mistake at once.
 
+mod across;
 mod check;
 mod column;
 pub mod date;

@@ -222,14 +222,24 @@ fn matcher<'a>(context: &Context<'_>, node: &Node<'a>, ignore_case: bool, found:
     }
 }
 
+/// Mistakes of one template that are told.
+const MOST_IN_TEMPLATE: usize = 50;
+
 /// Parses a template; what it says of its source is said of the file.
 fn template(context: &Context<'_>, text: &Text<'_>, found: &mut Vec<Diagnostic>) -> Option<Template> {
     match Template::parse_in(text.value, context.base_dir) {
         Ok(template) => Some(template),
         Err(errors) => {
-            for error in errors {
+            let left = errors.len().saturating_sub(MOST_IN_TEMPLATE);
+            for (number, error) in errors.into_iter().take(MOST_IN_TEMPLATE).enumerate() {
                 let shown = Diagnostic::error(text.at(error.span), error.message).label(error.label);
-                found.push(shown.help_maybe(error.help));
+                let shown = shown.help_maybe(error.help);
+                let is_last = left > 0 && number + 1 == MOST_IN_TEMPLATE;
+                found.push(if is_last {
+                    shown.note(format!("and {left} more mistakes in this template"))
+                } else {
+                    shown
+                });
             }
             None
         }

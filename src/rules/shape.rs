@@ -447,6 +447,12 @@ impl Scalar<'_> {
 impl Text<'_> {
     /// Where bytes `range` of the value stand in the file.
     pub fn at(&self, range: Range<usize>) -> Range<usize> {
+        let is_verbatim =
+            self.raw.len() == self.value.len() + 2 && (self.raw.starts_with('\'') || !self.raw.contains('\\'));
+        if is_verbatim {
+            let (start, end) = (range.start.min(self.value.len()), range.end.min(self.value.len()));
+            return self.span.start + 1 + start..self.span.start + 1 + end.max(start);
+        }
         let offsets = self.offsets();
         let last = offsets.len() - 1;
         let (start, end) = (offsets[range.start.min(last)], offsets[range.end.min(last)]);

@@ -2,6 +2,7 @@
 //!
 //! What a piece means next to others (repeats, neighbours, the bucket) is settled in `resolve`.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{CaptureKind, Class, Piece, PieceKind, TemplateError};
@@ -16,7 +17,8 @@ const TYPES: [&str; 8] = ["int", "in", "re", "path", "hive", "date", "epoch", "p
 
 /// Scheme and raw pieces of a template; where something is wrong, a piece stands in for it so that the rest is checked.
 pub(super) fn pieces(source: &str, base_dir: Option<&str>) -> (Scheme, Vec<Piece>, Vec<TemplateError>) {
-    let mut parser = Parser { source, at: 0, depth: 0, errors: Vec::new() };
+    let last_close = source.rfind('}').unwrap_or(0);
+    let mut parser = Parser { source, at: 0, depth: 0, errors: Vec::new(), last_close, unclosed: HashSet::new() };
     let (scheme, base) = parser.scheme(base_dir);
     parser.control_characters();
     let mut pieces = Vec::new();
@@ -69,6 +71,10 @@ struct Parser<'a> {
     at: usize,
     depth: usize,
     errors: Vec<TemplateError>,
+    /// Where the last `}` stands.
+    last_close: usize,
+    /// Braces that are known to be never closed, by where they stand: what follows is not read again for each.
+    unclosed: HashSet<usize>,
 }
 
 impl<'a> Parser<'a> {
@@ -297,6 +303,9 @@ impl<'a> Parser<'a> {
     }
 
     fn alternatives(&mut self, start: usize) -> PieceKind {
+        if start >= self.last_close || self.unclosed.contains(&start) {
+            return self.never_closed(start);
+        }
         if self.depth == MAX_DEPTH {
             self.at = self.closing_brace(self.at).map_or(self.source.len(), |at| at + 1);
             let message = format!("alternatives within alternatives, more than {MAX_DEPTH} deep");
@@ -319,19 +328,24 @@ impl<'a> Parser<'a> {
         if !closed {
             // What follows is read once more, as if the brace were text, so that its own mistakes are named once.
             self.errors.truncate(errors_before);
-            self.at = start + 1;
-            let help = match &self.rest()[..name_len(self.rest())] {
-                "" => "write `\\{` for the character itself".to_owned(),
-                name => format!("write `{{{name}}}`, or `\\{{` for the character itself"),
-            };
-            self.error(start..self.at, "a `{` that is never closed", "", help);
-            return capture("_", CaptureKind::IntOf(1));
+            self.unclosed.insert(start);
+            return self.never_closed(start);
         }
         if branches.len() == 1 {
             self.not_alternatives(start);
             return capture("_", CaptureKind::IntOf(1));
         }
         PieceKind::Alternatives(branches)
+    }
+
+    fn never_closed(&mut self, start: usize) -> PieceKind {
+        self.at = start + 1;
+        let help = match &self.rest()[..name_len(self.rest())] {
+            "" => "write `\\{` for the character itself".to_owned(),
+            name => format!("write `{{{name}}}`, or `\\{{` for the character itself"),
+        };
+        self.error(start..self.at, "a `{` that is never closed", "", help);
+        capture("_", CaptureKind::IntOf(1))
     }
 
     /// A brace that is neither a capture nor alternatives.
