@@ -22,9 +22,9 @@ pub struct Shadowed {
     pub by: (usize, usize),
 }
 
-/// States of both patterns together that are looked at for one pair, and for a whole file.
-const PAIR_LIMIT: usize = 50_000;
-const FILE_LIMIT: usize = 300_000;
+/// Steps taken for one pair of rules, and for a whole file.
+const PAIR_LIMIT: usize = 2_000_000;
+const FILE_LIMIT: usize = 5_000_000;
 /// States of one pattern.
 const STATE_LIMIT: usize = 20_000;
 /// Bytes of the longest key that S3 takes, and of a sample with its bucket.
@@ -366,19 +366,21 @@ impl Inclusion<'_> {
         let earlier = self.earlier.start();
         let mut open: Vec<(Way, Vec<Way>, bool)> =
             self.later.start().into_iter().map(|way| (way, earlier.clone(), false)).collect();
+        let mut steps = 0;
         while let Some((way, ways, behind_slash)) = open.pop() {
             if !seen.insert((way, ways.clone(), behind_slash)) {
                 continue;
-            }
-            *left = left.saturating_sub(1 + ways.len() / 4);
-            if seen.len() > PAIR_LIMIT || *left == 0 {
-                return false;
             }
             if accepts(self.later, way) && !ways.iter().any(|way| accepts(self.earlier, *way)) {
                 return false;
             }
             for c in &self.alphabet {
                 let Some(next) = step(self.later, way, *c) else { continue };
+                steps += 1 + ways.len();
+                *left = left.saturating_sub(1 + ways.len());
+                if steps > PAIR_LIMIT || *left == 0 {
+                    return false;
+                }
                 let slash = *c == '/';
                 let others = closed(self.earlier, ways.iter().filter_map(|way| step(self.earlier, *way, *c)), slash);
                 for next in closed(self.later, [next], slash) {

@@ -18,7 +18,7 @@ pub fn check(section: &'static Section, table: &DeTable<'_>, found: &mut Vec<Dia
             None => {
                 let knows_enough = found.len() >= MOST_SUGGESTIONS;
                 found.push(unknown_key(section, name.get_ref(), name.span(), knows_enough));
-                meant(section, name.get_ref()).filter(|_| !knows_enough)
+                if knows_enough { None } else { meant(section, name.get_ref()) }
             }
         };
         if let Some(key) = key {

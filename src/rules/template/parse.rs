@@ -2,7 +2,7 @@
 //!
 //! What a piece means next to others (repeats, neighbours, the bucket) is settled in `resolve`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::{CaptureKind, Class, Piece, PieceKind, TemplateError};
@@ -18,7 +18,8 @@ const TYPES: [&str; 8] = ["int", "in", "re", "path", "hive", "date", "epoch", "p
 /// Scheme and raw pieces of a template; where something is wrong, a piece stands in for it so that the rest is checked.
 pub(super) fn pieces(source: &str, base_dir: Option<&str>) -> (Scheme, Vec<Piece>, Vec<TemplateError>) {
     let last_close = source.rfind('}').unwrap_or(0);
-    let mut parser = Parser { source, at: 0, depth: 0, errors: Vec::new(), last_close, unclosed: HashSet::new() };
+    let mut parser =
+        Parser { source, at: 0, depth: 0, errors: Vec::new(), last_close, unclosed: HashSet::new(), closing: None };
     let (scheme, base) = parser.scheme(base_dir);
     parser.control_characters();
     let mut pieces = Vec::new();
@@ -75,6 +76,8 @@ struct Parser<'a> {
     last_close: usize,
     /// Braces that are known to be never closed, by where they stand: what follows is not read again for each.
     unclosed: HashSet<usize>,
+    /// Where each brace closes, for those that are too deep to be looked into.
+    closing: Option<HashMap<usize, usize>>,
 }
 
 impl<'a> Parser<'a> {
@@ -307,7 +310,8 @@ impl<'a> Parser<'a> {
             return self.never_closed(start);
         }
         if self.depth == MAX_DEPTH {
-            self.at = self.closing_brace(self.at).map_or(self.source.len(), |at| at + 1);
+            let closing = self.closing.get_or_insert_with(|| closing_braces(self.source));
+            self.at = closing.get(&start).map_or(self.source.len(), |at| at + 1);
             let message = format!("alternatives within alternatives, more than {MAX_DEPTH} deep");
             self.error(start..start + 1, message, "", "");
             return capture("_", CaptureKind::IntOf(1));
@@ -509,6 +513,21 @@ impl<'a> Parser<'a> {
         }
         None
     }
+}
+
+/// For each brace that opens where it closes, if it does; what `\` escapes is none.
+fn closing_braces(source: &str) -> HashMap<usize, usize> {
+    let (mut closing, mut open) = (HashMap::new(), Vec::new());
+    let mut chars = source.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => drop(chars.next()),
+            '{' => open.push(at),
+            '}' => drop(open.pop().map(|start| closing.insert(start, at))),
+            _ => {}
+        }
+    }
+    closing
 }
 
 fn capture(name: &str, kind: CaptureKind) -> PieceKind {
