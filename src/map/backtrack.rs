@@ -13,8 +13,9 @@ use crate::value::HIVE_NULL;
 /// A slot that holds no position.
 pub(crate) const UNSET: u32 = u32::MAX;
 
-/// Steps after which a match with back-references is given up: some seconds.
-pub(crate) const STEP_LIMIT: u64 = 200_000_000;
+/// Steps after which a match with back-references is given up: about a second, and 100 MB. Templates that people write
+/// take some thousand on keys of 1,024 bytes.
+pub(crate) const STEP_LIMIT: u64 = 5_000_000;
 
 /// A match that took more than [`STEP_LIMIT`] steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

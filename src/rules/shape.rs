@@ -463,7 +463,7 @@ impl Text<'_> {
     fn offsets(&self) -> Vec<usize> {
         let quote = self.raw.chars().next().unwrap_or('"');
         let multiline = self.raw.len() >= 6 && self.raw.starts_with(&quote.to_string().repeat(3));
-        let mut at = if multiline { 3 } else { 1 };
+        let mut at = if multiline { 3 } else { self.raw.len().min(1) };
         if multiline {
             at += ["\r\n", "\n"].into_iter().find(|end| self.raw[at..].starts_with(end)).map_or(0, str::len);
         }
@@ -477,7 +477,8 @@ impl Text<'_> {
             }
             offsets.extend(std::iter::repeat_n(at, c.len_utf8()));
             at += if quote == '"' { escape_len(&self.raw[at..]) } else { c.len_utf8() };
-            at = at.min(self.raw.len());
+            // What TOML could not read need not be what stands there.
+            at = (at..self.raw.len()).find(|at| self.raw.is_char_boundary(*at)).unwrap_or(self.raw.len());
         }
         offsets.push(at);
         offsets
@@ -503,7 +504,7 @@ fn escape_len(rest: &str) -> usize {
         (Some('\\'), Some('u')) => 6,
         (Some('\\'), Some('U')) => 10,
         (Some('\\'), Some('x')) => 4,
-        (Some('\\'), Some(_)) => 2,
+        (Some('\\'), Some(c)) => 1 + c.len_utf8(),
         (Some(c), _) => c.len_utf8(),
         (None, _) => 0,
     }
@@ -577,6 +578,21 @@ mod tests {
             let text = node.as_text(value_there).unwrap();
             assert_eq!(text.value, value);
             assert_eq!(&file[text.at(range)], there, "{file}");
+        }
+    }
+
+    #[test]
+    fn strings_that_toml_cannot_read_have_places_too() {
+        for file in
+            [r#"k = """\é {x:é}"#, r#"k = "\é{é}""#, r#"k = "\uD800é{é}""#, r#"k = "\u12é{é}""#, r#"k = "a\xé""#]
+        {
+            let (table, errors) = DeTable::parse_recoverable(file);
+            assert!(!errors.is_empty());
+            let Some(value) = table.get_ref().get("k") else { continue };
+            let text = Node::new(file, table.get_ref(), &keys::FILE, 0..0).as_text(value).unwrap();
+            for at in 0..text.value.len() + 3 {
+                assert!(file.get(text.at(at..at + 1)).is_some(), "{file} {at}");
+            }
         }
     }
 }
