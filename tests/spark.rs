@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Credentials, Region};
 use serde_json::Value;
 
 /// Where objects are, where older ones are, and where the tables go.
@@ -31,6 +32,10 @@ match = 's3://spark-sales/data/{region}/sales*.csv'
 match = 's3://spark-archive/old-sales/**/*.csv'
 set   = { region = "archive" }
 
+[[table.sales.rule]]
+match = 's3://spark-archive/odd/*.csv'
+set   = { region = "x') LOCATION 's3://evil/" }
+
 [table.sales_all]
 columns = ["id bigint", "item string"]
 
@@ -38,14 +43,14 @@ columns = ["id bigint", "item string"]
 match = 's3://spark-sales/data/*/sales*.csv'
 
 [[table.sales_all.rule]]
-match = 's3://spark-archive/old-sales/**/*.csv'
+match = 's3://spark-archive/{old-sales/**/,odd/}*.csv'
 
 [[listing]]
 path_style = true
 "#;
 
 /// Bucket, key and body of what is there at first. Folder names hold what SQL, paths and URLs would trip over.
-const FIRST: [(&str, &str, &str); 9] = [
+const FIRST: [(&str, &str, &str); 10] = [
     ("spark-sales", "data/north america/sales1.csv", "1,kite\n2,drum\n"),
     ("spark-sales", "data/north america/sales 2.csv", "3,lamp\n"),
     ("spark-sales", "data/o'hare/sales1.csv", "4,atlas\n"),
@@ -55,6 +60,7 @@ const FIRST: [(&str, &str, &str); 9] = [
     ("spark-sales", "data/gone/sales1.csv", "8,vase\n"),
     ("spark-sales", "data/north america/stock.csv", "99,never read\n"),
     ("spark-archive", "old-sales/2019/q1/x.csv", "9,globe\n10,quill\n"),
+    ("spark-archive", "odd/x.csv", "13,bell\n"),
 ];
 
 type Rows = BTreeSet<(Option<String>, i64)>;
@@ -76,6 +82,7 @@ async fn rows_follow_the_objects() {
         sales("münchen", &[7]),
         sales("gone", &[8]),
         sales("archive", &[9, 10]),
+        sales("x') LOCATION 's3://evil/", &[13]),
     ]
     .into_iter()
     .flatten()
@@ -131,10 +138,18 @@ impl World {
     /// # Panics
     /// Without `AWS_ENDPOINT_URL`, which `tests/engines/s3` sets.
     async fn new() -> World {
-        std::env::var("AWS_ENDPOINT_URL")
-            .expect("run as `tests/engines/s3 minio cargo test --test spark -- --ignored`");
-        let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-        let client = Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
+        let setting = |name: &str| {
+            std::env::var(name).expect("run as `tests/engines/s3 minio cargo test --test spark -- --ignored`")
+        };
+        let key = Credentials::new(setting("AWS_ACCESS_KEY_ID"), setting("AWS_SECRET_ACCESS_KEY"), None, None, "test");
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version_latest()
+            .endpoint_url(setting("AWS_ENDPOINT_URL"))
+            .region(Region::new("us-east-1"))
+            .credentials_provider(key)
+            .force_path_style(true)
+            .http_client(aws_smithy_http_client::Builder::new().build_http());
+        let client = Client::from_conf(config.build());
         for bucket in BUCKETS {
             client.create_bucket().bucket(bucket).send().await.expect("the bucket is made");
         }
