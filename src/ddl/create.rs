@@ -263,6 +263,7 @@ fn lacks(table: &Table, what: &str, help: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use sqlparser::ast::{HiveDistributionStyle, HiveIOFormat, HiveRowFormat, Statement as Parsed};
     use sqlparser::parser::Parser;
     use sqlparser::tokenizer::Token;
@@ -449,6 +450,35 @@ TBLPROPERTIES ('a'='b', 'EXTERNAL'='TRUE')"
         let text = create_table(&table, &name, &location, None).unwrap().text;
         assert!(text.starts_with("CREATE EXTERNAL TABLE IF NOT EXISTS `d``b`.`t` (\n  `order` bigint"), "{text}");
         assert_eq!(ddl_in::read(&text).unwrap().location.unwrap(), location.raw());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn names_and_texts_are_read_back(
+            names in prop::collection::btree_set(r#"([ -+\--9<-~]|[a-z`'" é日]){1,9}"#, 1..4),
+            texts in prop::collection::vec(r#"([\x01-\x7f]|\PC|[\\'"`;${}%_\u{85}\u{2028}]|'\) |-- |/\*){1,12}"#, 6),
+            database in "[a-z`' ]{1,6}",
+        ) {
+            let mut table = table(&[("region", "string")]);
+            let lower: std::collections::BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
+            let comment = |at: usize| Some(texts[at].clone());
+            let column = |name: String| Column { name, ddl_type: "struct<`a b`:int,c:string>".to_owned(), comment: comment(0) };
+            table.columns = lower.into_iter().map(column).collect();
+            table.comment = comment(1);
+            table.properties = vec![(texts[2].clone() + "x", texts[3].clone())];
+            table.format.as_mut().unwrap().serde_properties = vec![(texts[4].clone(), texts[5].clone())];
+            let location = table.location.clone().unwrap().join(&format!("{}/", texts[2]));
+            let name = TableName::new(Some(&database), "t");
+            let text = create_table(&table, &name, &location, None).unwrap().text;
+            let read = ddl_in::read(&text).unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
+            prop_assert_eq!(&read.columns, &table.columns);
+            prop_assert_eq!((&read.partitioned_by, &read.comment), (&table.partitioned_by, &table.comment));
+            prop_assert_eq!((&read.properties, read.location), (&table.properties, Some(location.raw())));
+            prop_assert_eq!(&read.format.serde_properties, &table.format.unwrap().serde_properties);
+            prop_assert_eq!(read.database, Some(database));
+        }
     }
 
     #[test]

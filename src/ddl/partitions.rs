@@ -198,8 +198,9 @@ fn stands_bare(column: &Column, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use sqlparser::parser::Parser;
-    use sqlparser::tokenizer::Token;
+    use sqlparser::tokenizer::{Token, Tokenizer};
 
     use super::*;
     use crate::ddl::MAX_STATEMENT_BYTES;
@@ -315,6 +316,64 @@ mod tests {
         let fit = (MAX_STATEMENT_BYTES - 2 - "ALTER TABLE `taxes` ADD IF NOT EXISTS".len()) / one;
         assert_eq!(statements.len(), count.div_ceil(fit));
         assert_eq!(statements[0].partitions, fit);
+    }
+
+    #[test]
+    fn statements_are_as_few_as_bytes_allow() {
+        let table = table(&[("region", "string")]);
+        // Of many lengths, and longer in bytes than in characters.
+        let partitions: Vec<Partition> =
+            (0..2_500usize).map(|n| partition(&table, &[&format!("{n}-{}", "é日😀".repeat(n * 7 % 23))])).collect();
+        let statements = added(&table, partitions.clone());
+        assert!(statements.len() > 2);
+        assert!(statements.iter().all(|statement| statement.to_string().len() <= MAX_STATEMENT_BYTES));
+        let together: Vec<(Vec<String>, String)> = statements.iter().flat_map(|one| read(&one.text)).collect();
+        let expected =
+            partitions.iter().map(|one| (vec![one.values[0].as_str().unwrap().to_owned()], one.location.raw()));
+        assert!(together.into_iter().eq(expected), "each once, in their order");
+        for pair in statements.windows(2) {
+            let next = pair[1].text.split("\n  ").nth(1).unwrap();
+            assert!(pair[0].to_string().len() + "\n  ".len() + next.len() > MAX_STATEMENT_BYTES, "one more would fit");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn values_are_read_back(
+            values in prop::collection::vec(r#"([\x01-\x7f]|\PC|[\\'"`;${}%_nu0-9\u{85}\u{2028}]|'\) |-- |/\*){1,12}"#, 2..6)
+        ) {
+            let table = table(&[("a", "string"), ("b", "varchar(9)")]);
+            let partitions: Vec<Partition> = values.windows(2).map(|pair| partition(&table, &[&pair[0], &pair[1]])).collect();
+            let (skeleton, literals) = cut(&added(&table, partitions.clone())[0].text);
+            let expected: Vec<String> = partitions
+                .iter()
+                .flat_map(|one| {
+                    let values = one.values.iter().map(|value| value.as_str().unwrap_or(HIVE_NULL).to_owned());
+                    values.chain([one.location.raw()]).collect::<Vec<_>>()
+                })
+                .collect();
+            prop_assert_eq!(literals, expected);
+            let clause = "PARTITION ( `a` = ? , `b` = ? ) LOCATION ? ";
+            prop_assert_eq!(skeleton, format!("ALTER TABLE `taxes` ADD IF NOT EXISTS {}", clause.repeat(partitions.len())));
+        }
+    }
+
+    /// A statement's words, `?` for each literal, and what the literals stand for.
+    fn cut(text: &str) -> (String, Vec<String>) {
+        let tokens = Tokenizer::new(&AthenaDialect, text).with_unescape(false).tokenize().unwrap();
+        let (mut skeleton, mut literals) = (String::new(), Vec::new());
+        for token in tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))) {
+            match token {
+                Token::SingleQuotedString(raw) => {
+                    literals.push(unquote_literal(&format!("'{raw}'")).unwrap());
+                    skeleton += "? ";
+                }
+                token => write!(skeleton, "{token} ").unwrap(),
+            }
+        }
+        (skeleton, literals)
     }
 
     #[test]
