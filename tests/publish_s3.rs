@@ -430,7 +430,7 @@ fn of_two_applies_at_once_one_waits_or_leaves() {
     let mut first = true;
     shop.server.script(move |call| {
         let late = call.kind == Kind::Put && call.key.ends_with("symlink.txt") && std::mem::take(&mut first);
-        late.then_some(Fault::Late(Duration::from_secs(4)))
+        late.then_some(Fault::Late(Duration::from_secs(6)))
     });
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| shop.run("apply --yes"));
