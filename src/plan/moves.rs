@@ -45,8 +45,8 @@ impl Moves {
 pub struct Suspects {
     removed: HashMap<u32, HashSet<u64>>,
     added: HashMap<u32, HashSet<u64>>,
-    /// Lines truly removed, and the change that removes them.
-    lines: HashMap<Vec<u8>, u32>,
+    /// Lines truly removed, and the changes that remove them: more than one where a line was published twice.
+    lines: HashMap<Vec<u8>, Vec<u32>>,
 }
 
 /// One line on its way from one partition to another.
@@ -71,7 +71,10 @@ impl Suspects {
         let Some(hashes) = self.removed.get(&change) else { return };
         let keep = |line: &[u8]| {
             if hashes.contains(&hash(line)) {
-                self.lines.insert(line.to_vec(), change);
+                let givers = self.lines.entry(line.to_vec()).or_default();
+                if givers.last() != Some(&change) {
+                    givers.push(change);
+                }
             }
         };
         compare_lines(old, new, keep, |_| ());
@@ -82,13 +85,13 @@ impl Suspects {
         let mut moves = Vec::new();
         for (to, hashes) in &self.added {
             for line in lines(body(*to)) {
-                let from = hashes.contains(&hash(line)).then(|| self.lines.get(line)).flatten();
-                if let Some(from) = from.filter(|from| *from != to) {
+                let givers = hashes.contains(&hash(line)).then(|| self.lines.get(line)).flatten();
+                for from in givers.into_iter().flatten().filter(|from| *from != to) {
                     moves.push(Move { line: line.to_vec(), from: *from, to: *to });
                 }
             }
         }
-        moves.sort_unstable_by(|a, b| (&a.line, a.to).cmp(&(&b.line, b.to)));
+        moves.sort_unstable_by(|a, b| (&a.line, a.to, a.from).cmp(&(&b.line, b.to, b.from)));
         moves
     }
 }
@@ -135,6 +138,14 @@ mod tests {
         assert_eq!(moved(&[("x\n", ""), ("", "y\n")]), []);
         assert_eq!(moved(&[("x\n", "x\ny\n"), ("", "x\n")]), [], "gained without a loss is no move");
         assert_eq!(moved(&[("x\n", ""), ("x\n", "x\nz\n")]), [], "a doubled line that is left once has not moved");
+    }
+
+    #[test]
+    fn a_line_that_was_published_twice_moves_from_both() {
+        let both = [("x".into(), 0, 2), ("x".into(), 1, 2)];
+        assert_eq!(moved(&[("x\n", ""), ("x\n", ""), ("", "x\n")]), both);
+        assert_eq!(moved(&[("x\nx\n", ""), ("", "x\n")]), [("x".into(), 0, 1)]);
+        assert_eq!(moved(&[("x\nx\n", "x\n"), ("", "x\n")]), [("x".into(), 0, 1)]);
     }
 
     #[test]
