@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use restitch::apply::current::{self, Planning};
 use restitch::apply::interrupt::Interrupt;
-use restitch::apply::{Options, lease, refresh};
+use restitch::apply::{Options, lease, prune, refresh};
 use restitch::error::{Error, ErrorKind, Result};
 use restitch::plan::TablePlan;
 use restitch::store::Store;
@@ -20,6 +20,7 @@ use crate::world::Client;
 #[derive(Debug)]
 pub enum Outcome {
     Applied,
+    Pruned,
     Failed(Error),
     /// The manifests that a query read, each with its body.
     Read(BTreeMap<String, String>),
@@ -47,6 +48,10 @@ pub async fn act(
         Role::Apply { rules } => apply(&prepared, rules, &client, &intents, &of(actor)).await,
         Role::Saved { .. } => carry_out(&prepared.saved[actor], &client, &of(actor)).await,
         Role::Again { actor: plan } => carry_out(&prepared.saved[plan], &client, &of(plan)).await,
+        Role::Prune => {
+            let pruned = delete(&prepared, &client, &of(actor)).await;
+            return pruned.map_or_else(Outcome::Failed, |()| Outcome::Pruned);
+        }
         Role::Query => return read(&prepared, &client).await.map_or_else(Outcome::Failed, Outcome::Read),
     };
     applied.map_or_else(Outcome::Failed, |()| Outcome::Applied)
@@ -80,6 +85,14 @@ pub async fn apply(
 async fn carry_out(saved: &Option<TablePlan>, client: &Client, options: &Options) -> Result<()> {
     let mut plan = saved.clone().expect("it was saved");
     refresh::table(client, &mut plan, "0", options).await.map(drop)
+}
+
+/// `restitch prune`
+async fn delete(prepared: &Prepared, client: &Client, options: &Options) -> Result<()> {
+    match prune::of_table(client, None, &prepared.table).await? {
+        Some(pruning) if pruning.deletes() => prune::carry_out(client, &pruning, options).await.map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// A query: reads every manifest that may ever be there, one after the other. What it finds missing is no rows.

@@ -212,6 +212,7 @@ impl Checker {
     /// What a run reports must be so, and a run that nothing disturbed does not fail.
     pub fn outcome(&self, actor: usize, outcome: &Outcome) -> Result<(), Violation> {
         match outcome {
+            Outcome::Pruned => Ok(()),
             Outcome::Read(read) => self.read(read),
             Outcome::Applied => {
                 let plan = match self.scenario.roles[actor] {

@@ -106,6 +106,16 @@ fn queries_in_every_order() {
 }
 
 #[test]
+fn prunes_while_an_emptied_partition_gets_lines_again() {
+    let accidents =
+        Events { stops_ms: &[46_000, 61_000], outages_ms: &[61_000], kills: true, faults: true, ..Events::NONE };
+    holds(Scenario { roles: vec![OTHER, Role::Prune], ..changes() }, None, 0);
+    holds(Scenario { roles: vec![OTHER, Role::Prune], events: accidents, ..changes() }, Some(1), 1);
+    holds(Scenario { roles: vec![Role::Prune, OTHER], events: accidents, ..changes() }, Some(1), 1);
+    holds(Scenario { roles: vec![Role::Prune, Role::Prune], events: accidents, ..changes() }, Some(2), 1);
+}
+
+#[test]
 fn schedules_at_random() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"));
     let seeds = match number("RESTITCH_SIMULATION_SEED") {

@@ -85,7 +85,7 @@ pub struct Run {
     /// The state that the listed objects are in.
     state: usize,
     ended: bool,
-    /// Whether somebody has applied something to its end.
+    /// Whether some run has come to its end.
     pub applied: bool,
     /// What has happened, for a person; only where asked for.
     pub told: Option<Vec<String>>,
@@ -261,7 +261,7 @@ impl Run {
                 let lets_fail = match choice {
                     // A put that fails is tried again, so it must not fail the run.
                     Choice::Fault(id, _) => {
-                        !self.world.pending().iter().any(|one| one.id == id && one.kind != Kind::Read)
+                        !self.world.pending().iter().any(|one| one.id == id && one.kind == Kind::Put)
                     }
                     Choice::Land(_) | Choice::NewObjects | Choice::Interrupt(_) => false,
                     _ => true,
@@ -324,7 +324,7 @@ impl Run {
                 let Some(future) = &mut actor.future else { break };
                 if let Poll::Ready(outcome) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                     actor.future = None;
-                    self.applied |= matches!(outcome, Outcome::Applied);
+                    self.applied |= matches!(outcome, Outcome::Applied | Outcome::Pruned);
                     self.checker.outcome(number, &outcome)?;
                     if let Some(told) = &mut self.told {
                         told.push(match &outcome {

@@ -51,6 +51,8 @@ pub enum Role {
     Saved { rules: usize },
     /// Applies once more what this actor applies; for saved plans.
     Again { actor: usize },
+    /// Deletes what has long been empty.
+    Prune,
     /// Reads the table as a query does.
     Query,
 }

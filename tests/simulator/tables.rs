@@ -71,6 +71,9 @@ pub fn random(drawn: &mut Random) -> Scenario {
     for _ in 0..drawn.below(3) {
         roles.push(Role::Apply { rules: drawn.below(2) });
     }
+    if drawn.one_in(3) {
+        roles.push(Role::Prune);
+    }
     if drawn.one_in(2) {
         roles.push(Role::Query);
     }

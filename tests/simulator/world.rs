@@ -27,6 +27,9 @@ pub const LANDS_WITHIN_MS: u64 = 10_000;
 const BEGIN_S: i64 = 1_000_000_000;
 const BEGIN_MS: u64 = 900;
 
+/// How old everything is then, in seconds: what is empty has been so for long enough to be pruned.
+const OLD_S: i64 = 2 * 24 * 3600;
+
 #[derive(Clone, Debug)]
 pub struct World(Arc<Mutex<State>>);
 
@@ -128,7 +131,7 @@ impl World {
         let memory = Memory::new();
         memory.set_tags(tags);
         memory.set_page_size(page_size);
-        memory.set_now(BEGIN_S - 3600);
+        memory.set_now(BEGIN_S - OLD_S);
         objects.iter().for_each(|(uri, body)| drop(memory.insert(uri, body.clone())));
         memory.set_now(BEGIN_S);
         World(Arc::new(Mutex::new(State {
