@@ -27,11 +27,11 @@ pub async fn run(_: &Global, _: &SchemaArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Draft 7, which the TOML language servers of editors take.
+/// Draft 2020-12, with nothing in it that the TOML language servers of editors, which know older ones, do not take.
 pub fn schema() -> Value {
     let mut schema = section(&keys::FILE);
     let object = schema.as_object_mut().expect("a section is an object");
-    object.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
+    object.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
     object.insert("title".to_owned(), json!("restitch rule file"));
     schema
 }
