@@ -40,6 +40,31 @@ fn the_documentation_shows_what_is_printed() {
     assert!(ran >= 1, "only {ran} commands were found");
 }
 
+/// Every `toml` block is a rule file without a mistake; one with no table is a part of one, and may lack it. Blocks marked
+/// `toml ignore` show a choice.
+#[test]
+fn rule_files_of_the_documentation_have_no_mistake() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_dir(root.join("docs")).expect("docs/ is there");
+    let mut pages: Vec<PathBuf> = docs.map(|entry| entry.expect("docs/ is readable").path()).collect();
+    pages.extend([root.join("README.md"), root.join("rules/README.md")]);
+    let no_file = |_: &Path| Err(restitch::error::Error::new(restitch::error::ErrorKind::NotFound, "not here"));
+    let mut checked = 0;
+    for page in pages.iter().filter(|path| path.extension() == Some("md".as_ref())) {
+        let text = std::fs::read_to_string(page).expect("the page is text");
+        for block in text.split("\n```toml\n").skip(1) {
+            let block = block.split("\n```").next().unwrap_or_default();
+            let loaded = restitch::rules::load(block, Path::new("restitch.toml"), Path::new("/rules"), &no_file);
+            let errors = loaded.diagnostics.iter().filter(|one| one.severity == restitch::rules::Severity::Error);
+            let errors: Vec<&str> = errors.map(|one| one.message.as_str()).collect();
+            let is_part = !block.contains("[table.") && errors == ["the file has no table"];
+            assert!(errors.is_empty() || is_part, "{}: {errors:?}\n{block}", page.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 5, "only {checked} blocks were found");
+}
+
 /// The commands of a page's `console` blocks: line, command, expected output.
 fn commands(page: &str) -> Vec<(usize, String, String)> {
     let mut found: Vec<(usize, String, String)> = Vec::new();

@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 
 use super::rule_file::RuleFile;
 use super::show::{DIM, ERROR, HELP, STRONG};
-use super::{Exit, Global, Output};
-use crate::error::Result;
+use super::{Exit, Global, Output, Progress};
+use crate::apply::mapped::{self, Mapped};
+use crate::error::{Error, ErrorKind, Result};
+use crate::listing::{Object, Sources};
 use crate::map::shadow::{self, Shadowed};
 use crate::map::tests::{self, Got, TestOutcome};
+use crate::map::{Sink, Taken, Why};
 use crate::plan::traps::{Finding, Level, Traps};
 use crate::rules::diagnostic::Lines;
 use crate::rules::excerpt::{WIDTH, shortened, wrapped};
@@ -41,7 +44,11 @@ pub async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
     if let Some(rules) = &file.loaded.rules {
         diagnostics.extend(rules.tables.iter().flat_map(|table| traps(table, &lines)));
     }
-    let checked = Checked { file: &file, rules, diagnostics: &diagnostics, outcomes: &outcomes, tests };
+    let listed = match (&file.loaded.rules, global.listing.is_empty()) {
+        (Some(rules), false) => Some(over_listing(global, rules, &lines, &mut diagnostics).await?),
+        _ => None,
+    };
+    let checked = Checked { file: &file, rules, diagnostics: &diagnostics, outcomes: &outcomes, tests, listed };
     let mut out = if args.json { Output::bytes() } else { Output::text() };
     if args.json {
         let document = serde_json::to_string_pretty(&checked.json()).expect("JSON values print");
@@ -65,6 +72,8 @@ struct Checked<'c> {
     outcomes: &'c [TestOutcome],
     /// Tests of the whole file; those that could not be run have no outcome.
     tests: usize,
+    /// What the rules make of the listing that `--listing` names.
+    listed: Option<Mapped>,
 }
 
 impl Checked<'_> {
@@ -86,6 +95,9 @@ impl Checked<'_> {
         }
         if !quiet && self.file.loaded.rules.is_some() {
             lists(out, self.rules)?;
+        }
+        if let Some(listed) = self.listed.as_ref().filter(|_| !quiet) {
+            objects(out, self.rules, listed)?;
         }
         let errors = self.count(Severity::Error);
         let style = match errors + self.failed().count() {
@@ -146,6 +158,15 @@ impl Checked<'_> {
                 json!({"table": table.name, "rule": rule.number, "line": rule.line, "prefixes": prefixes})
             })
             .collect();
+        let objects = self.listed.as_ref().map(|mapped| {
+            let tables = self.rules.tables.iter().zip(&mapped.tables);
+            let tables: Vec<Value> = tables
+                .map(|(table, of)| json!({"table": table.name, "taken_by_rule": of.groups.taken_by_rule, "partitions": of.groups.partitions.len()}))
+                .collect();
+            let left: serde_json::Map<_, _> =
+                mapped.left_out.reasons().map(|(why, count)| (why.name().to_owned(), json!(count))).collect();
+            json!({"tables": tables, "left_out": left})
+        });
         json!({
             "version": 1,
             "file": self.file.path().to_string_lossy(),
@@ -156,6 +177,7 @@ impl Checked<'_> {
             "diagnostics": diagnostics,
             "tests": tests,
             "lists": lists,
+            "listing": objects,
         })
     }
 }
@@ -252,6 +274,68 @@ fn shown_values(values: &[(String, Option<String>)]) -> String {
 /// Prefixes of one rule that are shown one by one.
 const MOST_SHOWN: usize = 5;
 
+/// Runs a listing's keys through the rules: what is refused there, and the traps that its keys are in, are findings.
+async fn over_listing(
+    global: &Global,
+    rules: &Rules,
+    lines: &Lines<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Mapped> {
+    let sources = Sources::open(rules, &global.listing)?;
+    let progress = Progress::start(global);
+    let mapped = mapped::all(rules, &sources, &mut Nobody, &mut |at| progress.listing(at)).await?;
+    for (table, of) in rules.tables.iter().zip(&mapped.tables) {
+        let span = lines.of_line(table.line);
+        // What the table itself is in has been said.
+        let is_new = |error: &Error| !of.lakes.is_empty() || !of.trapped.is_empty() && error.kind() == ErrorKind::Trap;
+        for error in of.refusals(table).iter().filter(|error| is_new(error)) {
+            let one = error
+                .notes()
+                .iter()
+                .fold(Diagnostic::error(span.clone(), error.message()), |one, note| one.note(note.clone()));
+            found.push(one.help_maybe(error.help_text().map(str::to_owned)));
+        }
+        for (trap, count, example) in of.trapped.iter() {
+            if of.traps.level(trap) == Some(Level::Warning) || table.on_trap == OnTrap::Skip {
+                let what = format!("{} of `{}`: {}", counted(count, "object"), table.name, trap.what);
+                found.push(
+                    Diagnostic::warning(span.clone(), what)
+                        .note(format!("the first is {example}"))
+                        .note(trap_name(trap.name)),
+                );
+            }
+        }
+    }
+    Ok(mapped)
+}
+
+/// Hears what the mapper says, and does nothing.
+struct Nobody;
+
+impl Sink for Nobody {
+    fn take(&mut self, _: &Object<'_>, _: Taken) {}
+
+    fn leave(&mut self, _: &Object<'_>, _: Why) {}
+}
+
+/// How many objects each table takes out of the listing, and what none does.
+fn objects(out: &mut Output, rules: &Rules, mapped: &Mapped) -> Result<()> {
+    let width = rules.tables.iter().map(|table| table.name.chars().count()).max().unwrap_or(0).clamp(10, 40);
+    for (table, of) in rules.tables.iter().zip(&mapped.tables) {
+        let name = Shown(&table.name).to_string();
+        let taken = of.groups.taken_by_rule.iter().sum();
+        let partitions = counted(of.groups.partitions.len() as u64, "partition");
+        writeln!(out, "{name:width$}  takes {} into {partitions}", counted(taken, "object"))?;
+    }
+    for (why, count) in mapped.left_out.reasons() {
+        let shapes = mapped.left_out.shapes(why);
+        let example = shapes.first().map_or_else(String::new, |shape| shape.example.shown());
+        let room = WIDTH.saturating_sub(width + 40);
+        writeln!(out, "{:width$}  {count} {}: {DIM}{}{DIM:#}", "left out", why.name(), shortened(&example, room))?;
+    }
+    writeln!(out)
+}
+
 /// What each rule makes restitch list.
 fn lists(out: &mut Output, rules: &Rules) -> Result<()> {
     let width = rules.tables.iter().map(|table| table.name.chars().count()).max().unwrap_or(0).min(40);
@@ -321,6 +405,10 @@ fn table_trap(table: &Table, finding: &Finding, lines: &Lines<'_>) -> Diagnostic
 fn reason(reason: &str, readers: &[Engine]) -> String {
     let readers: Vec<String> = readers.iter().map(|reader| engine_name(*reader)).collect();
     format!("{}: {reason}", readers.join(", "))
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn trap_name(name: &str) -> String {
