@@ -41,8 +41,13 @@ pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options
     let held = Held::take(store, location, claim, options).await?;
     let all = plan.changes.len();
     let mut written = 0;
-    let writing = held.while_renewed(manifests(store, location, plan, &held, options, &mut written)).await;
-    match writing {
+    let writing = async {
+        // The marker is safe before the first manifest is there, and every manifest before the marker says so.
+        store.settle().await?;
+        manifests(store, location, plan, &held, options, &mut written).await?;
+        store.settle().await
+    };
+    match held.while_renewed(writing).await {
         Ok(()) => {}
         Err(error) => {
             held.abandon().await;

@@ -155,6 +155,8 @@ pub async fn listings_begin_after_a_key(subject: &dyn Subject) {
             let expected: Vec<String> = keys.iter().filter(|key| *key > start).cloned().collect();
             let listed = list(&*store, &place, Some(start), page_size).await;
             let got: Vec<String> = listed.into_iter().map(|listed| listed.key).collect();
+            let first = store.first(&place, Some(start)).await.expect("a listing");
+            assert_eq!(first.as_ref(), expected.first(), "the first after {start:?}");
             assert_same(&got, &expected, &format!("after {start:?} in pages of {page_size}"));
         }
     }

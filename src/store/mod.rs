@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -88,6 +89,17 @@ pub trait Store: Debug + Send + Sync {
     /// `start_after` where one is given (a whole key).
     fn list<'a>(&'a self, prefix: &Uri, start_after: Option<&str>) -> BoxStream<'a, Result<Page>>;
 
+    /// The key of the first object below `prefix`, after a key where one is given.
+    async fn first(&self, prefix: &Uri, start_after: Option<&str>) -> Result<Option<String>> {
+        let mut pages = self.list(prefix, start_after);
+        while let Some(page) = pages.try_next().await? {
+            if let Some(object) = page.objects().next() {
+                return Ok(Some(object.key.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     /// The object, or `None` where there is none.
     async fn get(&self, uri: &Uri) -> Result<Option<Stored>>;
 
@@ -100,6 +112,12 @@ pub trait Store: Debug + Send + Sync {
 
     /// Deletes; an object that is not there counts as deleted. Returns those that could not be.
     async fn delete(&self, uris: &[Uri]) -> Result<Vec<(Uri, Error)>>;
+
+    /// Makes what was written so far safe from a power cut, where a put alone does not. A put that replaces something is
+    /// safe itself: after a power cut either the old or the new is there.
+    async fn settle(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// What a plan may say about this store's ETags and costs.
     fn traits(&self) -> Traits;
