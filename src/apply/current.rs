@@ -84,7 +84,12 @@ pub async fn table(
     }
     let desired = manifest::desired(&shape, location, groups.partitions, store.traits().folds_case)?;
     let mut compared = compare(store, location, shape, desired).await?;
-    refusals.extend(compared.ownership(location, found.is_some(), planning));
+    match compared.ownership(location, found.is_some(), planning) {
+        Some(_) if found.is_none() && lease::read(store, location).await?.is_some() => {
+            refusals.push(begun(&table.name))
+        }
+        foreign => refusals.extend(foreign),
+    }
     let moves = compared.moves(store, location).await?;
     if !(planning.accept_moves || table.accept_moves) {
         refusals.extend(compared.draft.moves_refused(&table.name, &moves));
@@ -360,6 +365,12 @@ fn under_way(found: &Found, table: &str) -> Option<Error> {
             .note(format!("its lease holds for {live_s} s more unless it is renewed"))
             .help("`restitch plan` again when it is done"),
     )
+}
+
+/// Its manifests were listed, its marker was not there before that.
+fn begun(table: &str) -> Error {
+    Error::new(ErrorKind::Leased, format!("another run has begun to write to `{table}` meanwhile"))
+        .help("`restitch plan` again when it is done")
 }
 
 fn no_marker(removed: &Removed) -> Error {

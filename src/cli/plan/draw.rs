@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::apply::Options;
+use crate::apply::beside::{Beside, Left};
 use crate::apply::current::{self, Planned, Planning};
 use crate::apply::lease::{self, Found};
 use crate::apply::mapped::{self, Mapped, MappedTable};
@@ -33,6 +34,8 @@ pub struct Drawn {
     /// In the order of the rule file, then what it has `[removed]`.
     pub tables: Vec<DrawnTable>,
     pub left_out: Shapes,
+    /// Tables that lie beside these, and that no table of the file is.
+    pub gone: Vec<Left>,
 }
 
 /// One table's part.
@@ -103,11 +106,17 @@ pub async fn draw(
     // An older listing must never undo what a newer one published: markers first, then the listing.
     let mut stores = Stores::default();
     let mut open = Vec::with_capacity(locations.len());
-    for location in locations {
-        open.push((location, stores.open(location, &sources.access(location)).await?));
+    for location in &locations {
+        open.push(stores.open(location, &sources.access(location)).await?);
     }
-    let places: Vec<Place> =
-        stream::iter(open).map(|(location, store)| place(location, store, run)).buffered(TABLES).try_collect().await?;
+    let folders = stream::iter(Beside::all(rules, &open));
+    let gone = folders.then(async |folder| folder.left(rules.project.as_deref()).await).concat();
+    let places = stream::iter(locations.iter().zip(&open))
+        .map(|(location, store)| place(location, store.clone(), run))
+        .buffered(TABLES)
+        .try_collect::<Vec<Place>>();
+    let (gone, places) = futures::future::join(gone, places).await;
+    let places = places?;
     let progress = Progress::start(global);
     let mapped = mapped::all(rules, sources, also, &mut |at| progress.listing(at)).await?;
     drop(progress);
@@ -123,7 +132,7 @@ pub async fn draw(
         let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
         drawn.extend(draw_removed(removed, store, &planning).await?);
     }
-    Ok(Drawn { as_of, listed, tables: drawn, left_out })
+    Ok(Drawn { as_of, listed, tables: drawn, left_out, gone })
 }
 
 async fn place(location: &Uri, store: Arc<dyn Store>, run: Option<&Options>) -> Result<Place> {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::draw::{Drawn, DrawnTable};
 use super::iso;
+use crate::apply::beside::Left;
 use crate::cli::Output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::survey::Listed;
@@ -33,7 +34,15 @@ struct Document<'d> {
     listing: Vec<Listing>,
     tables: Vec<Table<'d>>,
     left_out: Vec<LeftOut<'d>>,
+    beside: Vec<Beside<'d>>,
     cost: Cost,
+}
+
+/// A table that the file does not have.
+#[derive(Serialize)]
+struct Beside<'d> {
+    table: &'d str,
+    location: String,
 }
 
 #[derive(Serialize)]
@@ -133,9 +142,14 @@ impl<'d> Document<'d> {
             listing: drawn.listed.iter().map(listing).collect(),
             tables: drawn.tables.iter().map(table).collect(),
             left_out: drawn.left_out.reasons().map(|(why, count)| left_out(&drawn.left_out, why, count)).collect(),
+            beside: drawn.gone.iter().map(beside).collect(),
             cost: drawn.tables.iter().map(cost).sum(),
         }
     }
+}
+
+fn beside(left: &Left) -> Beside<'_> {
+    Beside { table: &left.marker.table, location: left.location.raw() }
 }
 
 fn listing(listed: &Listed) -> Listing {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::draw::Drawn;
+use crate::apply::beside::Left;
 use crate::cli::Output;
 use crate::cli::show::{ADDED, DIM, REMOVED, STRONG, WARNING};
 use crate::error::Result;
@@ -37,7 +38,11 @@ pub fn show(out: &mut Output, drawn: &Drawn, all: bool) -> Result<()> {
         drawn.tables.iter().map(|table| (table.name.as_str(), table.plan.as_ref())).collect();
     self::tables(out, &tables, all)?;
     left_out(out, drawn, all)?;
-    warnings(out, drawn)?;
+    // Those that nothing is written for have been shown before.
+    if all || !drawn.is_empty() {
+        warnings(out, drawn)?;
+    }
+    gone(out, drawn)?;
     writeln!(out)?;
     if drawn.is_refused() {
         return writeln!(out, "{STRONG}plan: refused{STRONG:#}, as follows; nothing is written");
@@ -252,10 +257,10 @@ fn write_rows(out: &mut Output, rows: &[[String; 4]]) -> Result<()> {
             continue;
         }
         let line = format!("{heading:<10} {}   {}", right(what, reason), left(text, shape));
-        let room = WIDTH.saturating_sub(columns(&line) + 3);
-        match room >= 24 && !example.is_empty() {
-            true => writeln!(out, "{line}   {DIM}{}{DIM:#}", shortened(example, room))?,
-            false => writeln!(out, "{}", line.trim_end())?,
+        // An example is for `restitch explain`, so it is never cut short.
+        match columns(&line) + 3 + columns(example) <= WIDTH || example.is_empty() {
+            true => writeln!(out, "{line}   {DIM}{example}{DIM:#}")?,
+            false => writeln!(out, "{}\n{}{DIM}{example}{DIM:#}", line.trim_end(), " ".repeat(14 + reason))?,
         }
     }
     Ok(())
@@ -303,6 +308,27 @@ fn warnings(out: &mut Output, drawn: &Drawn) -> Result<()> {
         let text =
             format!("{} ({}), {whats}: {}: {}; {}", trap.name, readers.join(", "), trap.what, trap.reason, trap.help);
         write_wrapped(out, &format!("{WARNING}warning{WARNING:#}    "), 11, &text)?;
+    }
+    Ok(())
+}
+
+/// Tables that nobody names any more: they stay as they are until somebody says so.
+fn gone(out: &mut Output, drawn: &Drawn) -> Result<()> {
+    if !drawn.gone.is_empty() {
+        writeln!(out)?;
+    }
+    for Left { location, marker } in &drawn.gone {
+        let (name, location) = (Shown(&marker.table), location.shown());
+        let whose = match &marker.project {
+            Some(_) => "this project has published it",
+            None => "it is of a file without `project`, as this one is",
+        };
+        let text = format!(
+            "`{name}` lies beside these tables and is none of them ({whose}): it stays as it is; if it has left this \
+             file, this empties it:"
+        );
+        write_wrapped(out, &format!("{WARNING}note{WARNING:#}       "), 11, &text)?;
+        writeln!(out, "{0}[removed]\n{0}{name} = '{location}'", " ".repeat(11))?;
     }
     Ok(())
 }
