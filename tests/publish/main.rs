@@ -1,0 +1,12 @@
+//! The commands that publish, run as a user runs them: the real binary, local folders, everything that can go wrong.
+#![cfg(all(feature = "cli", unix))]
+
+mod apply;
+mod at_once;
+mod here;
+mod json;
+mod plan;
+mod prune;
+mod refused;
+mod saved;
+mod verify;
