@@ -412,7 +412,15 @@ pub fn read_expression(context: &Context<'_>, text: &Text<'_>, found: &mut Vec<D
     match Expression::parse(text.value, &index) {
         Ok(expression) => Some(expression),
         Err(errors) => {
-            found.extend(errors.into_iter().map(|error| expression_error(text, error)));
+            let names = || context.lookups.iter().map(|lookup| lookup.name.as_str());
+            for mut error in errors {
+                let is_lookup = error.message.starts_with("there is no table `[lookup.");
+                let near = text.value.get(error.span.clone()).and_then(|word| nearest(word, names()));
+                if let Some(near) = near.filter(|_| is_lookup) {
+                    error.help = Some(format!("did you mean `{near}`?"));
+                }
+                found.push(expression_error(text, error));
+            }
             None
         }
     }
