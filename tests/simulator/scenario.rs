@@ -76,7 +76,7 @@ impl Events {
         faults: true,
         kills: true,
         interrupts: true,
-        stops_ms: &[16_000, 46_000, 59_200, 61_000],
+        stops_ms: &[9_000, 40_000, 46_000, 61_000],
         outages_ms: &[61_000],
     };
 }
