@@ -65,6 +65,33 @@ fn rule_files_of_the_documentation_have_no_mistake() {
     assert!(checked > 5, "only {checked} blocks were found");
 }
 
+/// Links to pages, files and folders of the project lead somewhere, and `docs/README.md` lists every page.
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let link = regex::Regex::new(r"\]\(([^)#\s]+)").expect("the expression is fixed");
+    let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md"), root.join("CHANGELOG.md")];
+    for folder in ["docs", "rules"] {
+        let entries = std::fs::read_dir(root.join(folder)).expect("the folder is there");
+        let paths = entries.map(|entry| entry.expect("the folder is readable").path());
+        pages.extend(paths.filter(|path| path.extension() == Some("md".as_ref())));
+    }
+    let listed = std::fs::read_to_string(root.join("docs/README.md")).expect("the page is text");
+    let mut wrong = Vec::new();
+    for page in &pages {
+        let folder = page.parent().expect("a page lies in a folder");
+        let text = std::fs::read_to_string(page).expect("the page is text");
+        let targets = link.captures_iter(&text).map(|found| found[1].to_owned());
+        let lost = targets.filter(|target| !target.starts_with("https://") && !folder.join(target).exists());
+        wrong.extend(lost.map(|target| format!("{}: {target}", page.display())));
+        let name = page.file_name().expect("a page has a name").to_string_lossy();
+        if folder == root.join("docs") && name != "README.md" && !listed.contains(&format!("({name})")) {
+            wrong.push(format!("docs/README.md: does not list {name}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// The commands of a page's `console` blocks: line, command, expected output.
 fn commands(page: &str) -> Vec<(usize, String, String)> {
     let mut found: Vec<(usize, String, String)> = Vec::new();
