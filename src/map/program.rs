@@ -298,7 +298,7 @@ fn listing_prefixes(rules: &Rules) -> Vec<(Uri, bool)> {
     for table in &rules.tables {
         for rule in &table.rules {
             let done = rule.done.iter().flat_map(|done| done.literal_prefixes(false));
-            all.extend(openings(rule).into_iter().chain(done).map(|uri| (uri, table.skip.hidden)));
+            all.extend(rule.openings().into_iter().chain(done).map(|uri| (uri, table.skip.hidden)));
         }
     }
     all.sort();
@@ -309,18 +309,6 @@ fn listing_prefixes(rules: &Rules) -> Vec<(Uri, bool)> {
         all[from..].iter().take_while(|(inner, _)| uri.is_prefix_of(inner)).any(|(_, skips)| *skips)
     };
     merged.into_iter().map(|uri| (uri.clone(), skips(&uri))).collect()
-}
-
-/// What every URI that a rule takes begins with one of.
-pub(crate) fn openings(rule: &Rule) -> Vec<Uri> {
-    match &rule.matcher {
-        Matcher::Template(template) => template.literal_prefixes(rule.ignore_case),
-        Matcher::Regex { under, .. } if rule.ignore_case => {
-            let literal = under.key.find(|c: char| c.is_alphabetic()).unwrap_or(under.key.len());
-            vec![Uri::new(under.bucket.clone(), &under.key[..literal])]
-        }
-        Matcher::Regex { under, .. } => vec![under.clone()],
-    }
 }
 
 /// What the rules of all tables share, while they are compiled.
@@ -350,7 +338,7 @@ impl Shared {
             Matcher::Template(template) => RulePattern::of_template(template, rule.ignore_case),
             Matcher::Regex { under, regex } => RulePattern::of_regex(under, regex, rule.ignore_case),
         };
-        let compiled = self.compiled(openings(rule), pattern);
+        let compiled = self.compiled(rule.openings(), pattern);
         let marker = rule.done.as_ref().map(|done| {
             // Markers count case whatever the rule says.
             let compiled = self.compiled(done.literal_prefixes(false), RulePattern::of_template(done, false));

@@ -7,7 +7,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::pattern::{Class, Pattern, RulePattern, plain};
-use super::program::openings;
 use crate::rules::date::DatePart;
 use crate::rules::set::{Expression, Filter, HoleSource};
 use crate::rules::table::{Claim, ConditionOn, Exclude, Matcher, Rule, Rules, Skip, Table, ValueSource};
@@ -72,7 +71,7 @@ impl Finder<'_> {
         }
         let rule = &self.rules.tables[table].rules[number];
         let pattern = without_captures(&plain(&pattern_of(rule).parts));
-        let openings = openings(rule);
+        let openings = rule.openings();
         let states = States::new(&pattern, Reading::More);
         let sample = states.as_ref().and_then(States::sample);
         let found = self.earlier(&openings).into_iter().find(|index| {

@@ -17,19 +17,10 @@ use crate::value::PartitionType;
 /// What a rule makes restitch list: each literal prefix of its `match`, or `under`, and of its `done`; nested ones
 /// merged.
 pub fn listed(rule: &super::table::Rule) -> Vec<Uri> {
-    let mut prefixes = match &rule.matcher {
-        Matcher::Template(template) => template.literal_prefixes(rule.ignore_case),
-        Matcher::Regex { under, .. } => vec![under_prefix(under, rule.ignore_case)],
-    };
+    let mut prefixes = rule.openings();
     // Case counts in `done`, whatever the rule says.
     prefixes.extend(rule.done.iter().flat_map(|done| done.literal_prefixes(false)));
     merge_prefixes(prefixes)
-}
-
-/// Under `ignore_case` a prefix ends in front of its first letter.
-fn under_prefix(under: &Uri, ignore_case: bool) -> Uri {
-    let end = if ignore_case { under.key.find(char::is_alphabetic) } else { None };
-    Uri::new(under.bucket.clone(), &under.key[..end.unwrap_or(under.key.len())])
 }
 
 /// Checks one table by itself; `column_spans` are where its data columns' names stand, none where `ddl` names them.

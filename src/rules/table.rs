@@ -300,6 +300,19 @@ pub struct Rule {
     pub line_kind: LineKind,
 }
 
+impl Rule {
+    /// What every URI that the rule takes begins with one of. Under `ignore_case` they end in front of a letter.
+    pub fn openings(&self) -> Vec<Uri> {
+        match &self.matcher {
+            Matcher::Template(template) => template.literal_prefixes(self.ignore_case),
+            Matcher::Regex { under, .. } => {
+                let letter = under.key.find(char::is_alphabetic).filter(|_| self.ignore_case);
+                vec![Uri::new(under.bucket.clone(), &under.key[..letter.unwrap_or(under.key.len())])]
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Matcher {
     Template(Template),
