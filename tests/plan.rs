@@ -8,6 +8,7 @@ mod published;
 use std::collections::BTreeMap;
 
 use restitch::apply::{Options, current};
+use restitch::map::group::line_hash;
 use restitch::plan::{Change, TablePlan};
 use restitch::rules::table::Table;
 use restitch::store::memory::{Memory, Tags};
@@ -38,9 +39,9 @@ struct Case {
     #[serde(default)]
     current: Partitions,
     desired: Partitions,
-    /// Objects that `pick` left out.
+    /// Lines that `pick` or `leave_after` left out.
     #[serde(default)]
-    superseded: u64,
+    withheld: Partitions,
     /// Objects taken by each rule; one rule that takes all where it is not given.
     #[serde(default)]
     taken: Option<Vec<u64>>,
@@ -209,7 +210,9 @@ impl Case {
 
     fn listed(&self, table: &Table) -> restitch::map::group::TableGroups {
         let mut groups = groups(table, self.groups(&self.desired));
-        groups.superseded = self.superseded;
+        let withheld = self.groups(&self.withheld);
+        let lines = withheld.iter().flat_map(|group| group.body.split(|byte| *byte == b'\n'));
+        groups.withheld = lines.filter(|line| !line.is_empty()).map(line_hash).collect();
         groups.taken_by_rule = self.taken.clone().unwrap_or_else(|| vec![1]);
         groups
     }

@@ -75,7 +75,6 @@ pub async fn table(
     let shape = Shape::of(table);
     let taken_by_rule = groups.taken_by_rule;
     let bytes = (groups.bytes > 0 || groups.partitions.is_empty()).then_some(groups.bytes);
-    let superseded = groups.superseded;
     let samples = samples(&shape, &groups.partitions);
     let count = groups.partitions.len() as u64;
     if let Some(error) = brakes::too_many_partitions(&table.name, &table.limits, count, &samples) {
@@ -83,7 +82,8 @@ pub async fn table(
         return Ok(Planned { plan: None, refusals });
     }
     let desired = manifest::desired(&shape, location, groups.partitions, store.traits().folds_case)?;
-    let mut compared = compare(store, location, shape, desired).await?;
+    let draft = Draft::new(shape.clone()).withholding(groups.withheld);
+    let mut compared = compare(store, location, draft, shape, desired).await?;
     match compared.ownership(location, found.is_some(), planning) {
         Some(_) if found.is_none() && lease::read(store, location).await?.is_some() => {
             refusals.push(begun(&table.name))
@@ -104,7 +104,7 @@ pub async fn table(
         taken_by_rule: &taken_by_rule,
         before: draft.before,
         after: draft.after,
-        removed_lines: draft.removed_lines.saturating_sub(draft.moved_lines).saturating_sub(superseded),
+        removed_lines: draft.removed_lines.saturating_sub(draft.moved_lines).saturating_sub(draft.withheld_lines),
         picks: !table.pick.is_empty(),
     };
     refusals.extend(braked.errors(&planning.allowed));
@@ -132,7 +132,7 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
         return refused(error);
     }
     let Some(shape) = found.marker.shape() else { return refused(no_marker(removed)) };
-    let mut compared = compare(store, location, shape, Vec::new()).await?;
+    let mut compared = compare(store, location, Draft::new(shape.clone()), shape, Vec::new()).await?;
     let mut refusals: Vec<Error> = under_way(&found, &removed.name).into_iter().collect();
     refusals.extend(compared.ownership(location, true, planning));
     compared.draft.before.bytes = found.marker.applied.as_ref().and_then(|applied| applied.counts.bytes);
@@ -178,9 +178,15 @@ struct Compared {
     samples: Vec<String>,
 }
 
-async fn compare(store: &dyn Store, location: &Uri, shape: Shape, desired: Vec<Desired>) -> Result<Compared> {
+async fn compare(
+    store: &dyn Store,
+    location: &Uri,
+    draft: Draft,
+    shape: Shape,
+    desired: Vec<Desired>,
+) -> Result<Compared> {
     let mut merge = Merge::new(desired, store.traits().md5_etags);
-    let mut compared = Compared { draft: Draft::new(shape.clone()), own: 0, others: 0, samples: Vec::new() };
+    let mut compared = Compared { draft, own: 0, others: 0, samples: Vec::new() };
     let mut pages = store.list(location, None);
     let mut steps = Vec::new();
     while let Some(page) = pages.next().await {

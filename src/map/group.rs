@@ -1,5 +1,8 @@
 //! The lines of each partition, gathered while pages come in any order, sorted once at the end.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hasher};
+
 use super::page::Object;
 use super::{Mapper, PartitionId, Sink, Taken, Why};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,8 +17,9 @@ pub struct TableGroups {
     pub partitions: Vec<Group>,
     /// Objects taken by each rule of the table, superseded ones included.
     pub taken_by_rule: Vec<u64>,
-    /// Objects that this table's rules took and `pick` left out.
-    pub superseded: u64,
+    /// Hashes ([`line_hash`]) of the lines that are left out on purpose, by `pick` or `leave_after`: no loss where they are
+    /// published.
+    pub withheld: HashSet<u64>,
     /// Objects whose lines have left by `leave_after`.
     pub left: u64,
     /// Objects whose key holds a CR or LF, which no manifest can say. Their lines are never written.
@@ -55,6 +59,8 @@ pub struct Groups<'r> {
     partitions: Vec<Lines>,
     inspect: Option<Inspect<'r>>,
     error: Option<Error>,
+    /// A line that is looked at and not kept.
+    line: Vec<u8>,
 }
 
 impl<'r> Groups<'r> {
@@ -71,6 +77,7 @@ impl<'r> Groups<'r> {
             partitions: Vec::new(),
             inspect: None,
             error: None,
+            line: Vec::new(),
         }
     }
 
@@ -102,6 +109,12 @@ impl<'r> Groups<'r> {
         Ok(self.tables)
     }
 
+    fn withhold(&mut self, object: &Object<'_>, taken: Taken) {
+        self.line.clear();
+        write_line(object, taken, &mut self.line);
+        self.tables[taken.table as usize].withheld.insert(line_hash(&self.line));
+    }
+
     /// Whether the object is so old that its line leaves.
     fn leaves(&mut self, object: &Object<'_>, table: usize) -> bool {
         let Some(after) = self.rules.tables[table].limits.leave_after_s else { return false };
@@ -127,6 +140,7 @@ impl Sink for Groups<'_> {
         self.tables[table].taken_by_rule[taken.rule as usize] += 1;
         if self.leaves(object, table) {
             self.tables[table].left += 1;
+            self.withhold(object, taken);
             return;
         }
         let index = taken.partition.0 as usize;
@@ -152,13 +166,19 @@ impl Sink for Groups<'_> {
         lines.end_line(start, object.size.unwrap_or(0));
     }
 
-    fn supersede(&mut self, _: &Object<'_>, taken: Taken) {
-        let counts = &mut self.tables[taken.table as usize];
-        counts.taken_by_rule[taken.rule as usize] += 1;
-        counts.superseded += 1;
+    fn supersede(&mut self, object: &Object<'_>, taken: Taken) {
+        self.tables[taken.table as usize].taken_by_rule[taken.rule as usize] += 1;
+        self.withhold(object, taken);
     }
 
     fn leave(&mut self, _: &Object<'_>, _: Why) {}
+}
+
+/// A line's hash, the same within one build of restitch.
+pub fn line_hash(line: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(line);
+    hasher.finish()
 }
 
 /// Appends what the manifest says of an object, without its newline.

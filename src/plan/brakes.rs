@@ -42,7 +42,7 @@ pub struct Braked<'a> {
     pub taken_by_rule: &'a [u64],
     pub before: Counts,
     pub after: Counts,
-    /// Lines that leave the table: neither moved nor superseded.
+    /// Lines that leave the table: neither moved nor left out on purpose.
     pub removed_lines: u64,
     /// Whether a removal may be `pick`'s doing, so that fewer bytes mean nothing.
     pub picks: bool,

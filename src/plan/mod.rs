@@ -20,6 +20,7 @@ use self::marker::Marker;
 use self::merge::{Published, Step, compare_lines, lines};
 use self::moves::{Move, Moves, Suspects};
 use crate::error::{Error, ErrorKind, Result};
+use crate::map::group::line_hash;
 use crate::uri::Shown;
 use crate::value::PartitionValue;
 
@@ -222,10 +223,14 @@ pub struct Draft {
     pub changes: Vec<Change>,
     pub before: Counts,
     pub after: Counts,
-    /// Lines that leave the table's manifests, moved ones included.
+    /// Lines that leave the table's manifests, moved and withheld ones included.
     pub removed_lines: u64,
+    /// Those of them that are left out on purpose, as [`Draft::withholding`] was told.
+    pub withheld_lines: u64,
     pub moved_lines: u64,
     moves: Moves,
+    /// Hashes of lines that are left out on purpose.
+    withheld: HashSet<u64>,
 }
 
 impl Draft {
@@ -238,7 +243,16 @@ impl Draft {
             removed_lines: 0,
             moved_lines: 0,
             moves: Moves::default(),
+            withheld_lines: 0,
+            withheld: HashSet::new(),
         }
+    }
+
+    /// Told of lines (by their hashes) that are left out on purpose, so that their going is no loss.
+    #[must_use]
+    pub fn withholding(mut self, lines: HashSet<u64>) -> Draft {
+        self.withheld = lines;
+        self
     }
 
     /// Takes the next step, in byte order of the keys.
@@ -342,13 +356,14 @@ impl Draft {
             return;
         }
         let at = self.changes.len() as u32;
-        let (mut added, mut removed) = (0, 0);
+        let (mut added, mut removed, mut withheld) = (0, 0, 0);
         let moves = std::cell::RefCell::new(&mut self.moves);
         compare_lines(
             old,
             &body,
             |line| {
                 removed += 1;
+                withheld += u64::from(!self.withheld.is_empty() && self.withheld.contains(&line_hash(line)));
                 moves.borrow_mut().removed(at, line);
             },
             |line| {
@@ -357,6 +372,7 @@ impl Draft {
             },
         );
         self.removed_lines += removed;
+        self.withheld_lines += withheld;
         self.changes.push(Change {
             action: if is_desired { Action::Change } else { Action::Empty },
             key: published.key,

@@ -4,9 +4,9 @@
 //! hashes meet, the lines themselves are compared, so the answer is exact.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hasher};
 
 use super::merge::{compare_lines, lines};
+use crate::map::group::line_hash as hash;
 
 /// The hashes of what each change of a table removes and adds. Changes go by their place in the plan.
 #[derive(Debug, Default)]
@@ -102,12 +102,6 @@ fn by_change(hashes: Vec<(u64, u32)>) -> HashMap<u32, HashSet<u64>> {
         out.entry(change).or_default().insert(hash);
     }
     out
-}
-
-fn hash(line: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(line);
-    hasher.finish()
 }
 
 #[cfg(test)]
