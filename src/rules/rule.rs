@@ -161,6 +161,8 @@ pub fn read<'a>(
         if !context.is_broken_under(&node.span) {
             unused(head, &bound, found);
         }
+    } else {
+        without_captures(head, &own_set, &own_wheres, text.as_ref(), found);
     }
     let line_kind = line_kind(&node, matcher.as_ref(), found);
     let line_of = text.as_ref().map_or(node.span.start, |text| text.span.start);
@@ -508,6 +510,24 @@ fn conditions(
         }));
     }
     conditions
+}
+
+/// What can be said of `set` and `where` where the matcher could not be read, so that its captures are not known.
+fn without_captures(
+    head: &Head<'_>,
+    set: &[SetEntry<'_>],
+    wheres: &[WhereEntry<'_>],
+    text: Option<&Text<'_>>,
+    found: &mut Vec<Diagnostic>,
+) {
+    found.extend(set.iter().filter_map(|entry| set_for_no_column(entry, head)));
+    for entry in wheres {
+        let name = entry.name.value;
+        // A capture would go before the attribute of its name.
+        let is_captured = text.is_some_and(|text| text.value.contains(&format!("{{{name}")));
+        let on = attribute(name).filter(|_| !is_captured);
+        found.extend(on.iter().flat_map(|on| entry.tests.iter().filter_map(|test| odd_test(on, test))));
+    }
 }
 
 /// Marks the capture that a misspelt name was meant to be, so that it is not blamed a second time.
