@@ -178,38 +178,72 @@ fn write_shape(component: &str, shape: &mut String) {
         return;
     }
     let start = shape.len();
-    let mut rest = component;
-    while !rest.is_empty() {
-        let (word, behind) = rest.split_at(word_len(rest));
-        write_word(word, start, shape);
-        let mark = behind.chars().next().map_or(0, char::len_utf8);
-        shape.push_str(&behind[..mark]);
-        rest = &behind[mark..];
+    let bytes = component.as_bytes();
+    let mut at = 0;
+    loop {
+        let word = Word::at(component, at);
+        word.write(component, start, shape);
+        at = word.end;
+        let Some(mark) = bytes.get(at) else { return };
+        if mark.is_ascii() {
+            shape.push(char::from(*mark));
+            at += 1;
+        } else {
+            let mark = component[at..].chars().next().map_or(0, char::len_utf8);
+            shape.push_str(&component[at..at + mark]);
+            at += mark;
+        }
     }
 }
 
-/// Bytes of the letters and digits that `text` begins with. Keys are ASCII nearly always, and there are millions of them.
-fn word_len(text: &str) -> usize {
-    let ascii = text.bytes().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(text.len());
-    if text.as_bytes().get(ascii).is_none_or(u8::is_ascii) {
-        return ascii;
-    }
-    text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len())
+/// Letters and digits in a row, and where its digits are.
+struct Word {
+    start: usize,
+    end: usize,
+    first_digit: Option<usize>,
+    /// Whether nothing but digits follows its first.
+    is_counted: bool,
 }
 
-/// A word with a digit in it is a hole, but for letters in front of its digits; holes with a mark between are one.
-fn write_word(word: &str, start: usize, shape: &mut String) {
-    let Some(digit) = word.bytes().position(|byte| byte.is_ascii_digit()) else {
-        shape.push_str(word);
-        return;
-    };
-    if digit > 0 && word[digit..].bytes().all(|byte| byte.is_ascii_digit()) {
-        shape.push_str(&word[..digit]);
-    } else if let [.., b'{', b'}', b'-' | b'_' | b':'] = &shape.as_bytes()[start..] {
-        shape.pop();
-        return;
+impl Word {
+    /// The word that begins here, which may be empty. Each byte is looked at once: there are millions of them.
+    fn at(text: &str, start: usize) -> Word {
+        let mut word = Word { start, end: text.len(), first_digit: None, is_counted: true };
+        for (at, byte) in text.as_bytes().iter().enumerate().skip(start) {
+            if byte.is_ascii_digit() {
+                word.first_digit = word.first_digit.or(Some(at));
+            } else if byte.is_ascii_alphabetic() {
+                word.is_counted &= word.first_digit.is_none();
+            } else if byte.is_ascii() || !word.goes_on(text, at) {
+                word.end = at;
+                break;
+            }
+        }
+        word
     }
-    shape.push_str("{}");
+
+    /// Whether the letter whose bytes stand around `at` belongs to the word.
+    fn goes_on(&mut self, text: &str, at: usize) -> bool {
+        // What follows the first byte of a letter is a part of it.
+        let is_letter = text.get(at..).is_none_or(|rest| rest.starts_with(char::is_alphanumeric));
+        self.is_counted &= !is_letter || self.first_digit.is_none();
+        is_letter
+    }
+
+    /// A word with a digit in it is a hole, but for letters in front of its digits; holes with a mark between are one.
+    fn write(&self, text: &str, start: usize, shape: &mut String) {
+        match self.first_digit {
+            None => shape.push_str(&text[self.start..self.end]),
+            Some(digit) if digit > self.start && self.is_counted => {
+                shape.push_str(&text[self.start..digit]);
+                shape.push_str("{}");
+            }
+            Some(_) => match &shape.as_bytes()[start..] {
+                [.., b'{', b'}', b'-' | b'_' | b':'] => drop(shape.pop()),
+                _ => shape.push_str("{}"),
+            },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -226,6 +260,9 @@ mod tests {
             ("region=amer", "region={}"),
             ("2024-01-05", "{}"),
             ("été", "été"),
+            ("été7", "été{}"),
+            ("7été-8", "{}"),
+            ("a—1—b2c", "a—{}—{}"),
             ("", ""),
         ] {
             let mut shape = String::new();
