@@ -163,8 +163,8 @@ pub async fn pages(
             Source::Live { prefix, access } => connections.to(prefix, access).await?,
         };
         let mut ahead = Ahead::start(&source, listing);
-        while let Some(page) = ahead.next().await {
-            visit(&page?)?;
+        while let Some(arrived) = ahead.next().await {
+            visit(&arrived?.page)?;
         }
     }
     Ok(())
@@ -211,11 +211,11 @@ impl Part<'_> {
         };
         let mut keys = 0;
         let mut pages = Ahead::start(self.source, self.listing.clone());
-        while let Some(page) = pages.next().await {
-            let page = page?;
+        while let Some(arrived) = pages.next().await {
+            let Arrived { page, witnessed } = arrived?;
             keys += page.len() as u64;
             let requests = self.listing.requests().since(before);
-            lakes.look(&page);
+            lakes.look(&page, &witnessed);
             mapper.page(&page, sink)?;
             progress(&Progress { prefix, keys, requests, sources: self.sources, done: self.done }, mapper)?;
         }
@@ -234,21 +234,34 @@ impl Part<'_> {
 
 /// A source's pages, listed by a task of their own, a few ahead.
 struct Ahead {
-    receiver: mpsc::Receiver<Result<Page>>,
+    receiver: mpsc::Receiver<Result<Arrived>>,
     task: JoinHandle<()>,
+}
+
+/// A page, and the formats whose books it may hold: looked for here, since the mapper's task has enough to do.
+struct Arrived {
+    page: Page,
+    witnessed: Vec<LakeFormat>,
 }
 
 impl Ahead {
     fn start(source: &Source, listing: Arc<dyn Listing>) -> Ahead {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let source = source.clone();
+        let witnesses = LakeFormat::ALL.map(|format| (format, memmem::Finder::new(format.witness())));
+        let arrived = move |page: Page| {
+            let text = page.text().as_bytes();
+            let witnessed = witnesses.iter().filter(|(_, witness)| witness.find(text).is_some());
+            let witnessed = witnessed.map(|(format, _)| *format).collect();
+            Arrived { page, witnessed }
+        };
         let task = tokio::spawn(async move {
             let mut pages = match &source {
                 Source::Written(lines) => lines.all(),
                 Source::Live { prefix, .. } => listing.list(prefix),
             };
             while let Some(page) = pages.next().await {
-                if sender.send(page).await.is_err() {
+                if sender.send(page.map(&arrived)).await.is_err() {
                     return;
                 }
             }
@@ -256,9 +269,9 @@ impl Ahead {
         Ahead { receiver, task }
     }
 
-    async fn next(&mut self) -> Option<Result<Page>> {
-        if let Some(page) = self.receiver.recv().await {
-            return Some(page);
+    async fn next(&mut self) -> Option<Result<Arrived>> {
+        if let Some(arrived) = self.receiver.recv().await {
+            return Some(arrived);
         }
         // The channel also closes when the task panics: that end must not be taken for the listing's.
         match (&mut self.task).await {
@@ -278,7 +291,6 @@ impl Drop for Ahead {
 struct Lakes {
     /// Each literal directory, and its parent.
     directories: BTreeSet<Uri>,
-    witnesses: [(LakeFormat, memmem::Finder<'static>); 3],
     found: BTreeSet<LakeFolder>,
     probed: BTreeSet<Uri>,
 }
@@ -289,19 +301,11 @@ impl Lakes {
             let directory = directory_of(prefix);
             [parent_of(&directory), Some(directory)].into_iter().flatten()
         });
-        Lakes {
-            directories: directories.collect(),
-            witnesses: LakeFormat::ALL.map(|format| (format, memmem::Finder::new(format.witness()))),
-            found: BTreeSet::new(),
-            probed: BTreeSet::new(),
-        }
+        Lakes { directories: directories.collect(), found: BTreeSet::new(), probed: BTreeSet::new() }
     }
 
-    fn look(&mut self, page: &Page) {
-        for (format, witness) in &self.witnesses {
-            if witness.find(page.text().as_bytes()).is_none() {
-                continue;
-            }
+    fn look(&mut self, page: &Page, witnessed: &[LakeFormat]) {
+        for format in witnessed {
             for index in 0..page.len() {
                 let Some(directory) = format.table_directory(page.key(index)) else { continue };
                 let directory = Uri::new(page.bucket().clone(), directory);
