@@ -4,6 +4,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::left_out::LeftOut;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::survey::{self, LakeFolder, LakeFormat, Listed};
 use crate::listing::{Object, Sources};
@@ -64,7 +65,7 @@ pub async fn all(
     };
     let mut mapper = Mapper::new(&program);
     let mut groups = Groups::new(rules, now).inspected_by(Box::new(inspect));
-    let mut left_out = Shapes::new(rules);
+    let mut left_out = LeftOut::start(Shapes::new(rules))?;
     let mut sinks = (&mut groups, (&mut left_out, also));
     let mut partitions = PartitionBrake::new(rules);
     let mut each_page = |at: &survey::Progress<'_>, mapper: &Mapper<'_>| {
@@ -81,7 +82,7 @@ pub async fn all(
     };
     let tables = groups.into_iter().zip(traps).zip(trapped).map(of_table).collect();
     let as_of = surveyed.listed.iter().filter_map(|listed| listed.as_of).min().unwrap_or(now).min(now);
-    Ok(Mapped { listed: surveyed.listed, as_of, tables, left_out })
+    Ok(Mapped { listed: surveyed.listed, as_of, tables, left_out: left_out.finish() })
 }
 
 impl MappedTable {

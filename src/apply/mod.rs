@@ -7,6 +7,7 @@ pub mod beside;
 pub mod current;
 pub mod interrupt;
 pub mod lease;
+mod left_out;
 pub mod mapped;
 pub mod prune;
 pub mod refresh;

@@ -26,8 +26,8 @@ use crate::uri::{Bucket, Scheme, Shown, Uri};
 
 pub use json::write_line;
 
-/// Bytes read at a time, and about the text of a page.
-const CHUNK_BYTES: usize = 4 << 20;
+/// Bytes read at a time, and about the text of a page. Pages of 4 MiB are no faster and hold a third more memory.
+const CHUNK_BYTES: usize = 512 << 10;
 
 /// What S3 takes as a key, in bytes.
 const MAX_KEY_BYTES: usize = 1_024;
