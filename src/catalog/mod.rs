@@ -1,1 +1,74 @@
-//! Where tables live. For now only nowhere: the DDL is run by hand.
+//! Where tables live. One adapter a file; every adapter passes [`conformance`].
+//!
+//! An adapter talks to one database of one catalog. It changes only the fields that [`crate::plan::catalog`] has types for
+//! and writes back everything else as it read it.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::error::{Error, Result};
+use crate::plan::catalog::{PartitionDefinition, TableDefinition};
+
+/// One database of a catalog. Names of tables are in lower case.
+#[async_trait]
+pub trait Catalog: Debug + Send + Sync {
+    /// For a person: `Glue database sales in eu-west-1`.
+    fn shown(&self) -> String;
+
+    async fn database_exists(&self) -> Result<bool>;
+
+    /// Makes the database; that it is there already will do.
+    async fn create_database(&self) -> Result<()>;
+
+    /// The table, or `None` where there is none.
+    async fn table(&self, name: &str) -> Result<Option<Entry>>;
+
+    /// # Errors
+    /// `Conflict` if a table of that name has come to be meanwhile; `NotFound` if there is no database.
+    async fn create_table(&self, name: &str, table: &TableDefinition) -> Result<()>;
+
+    /// Makes our fields of the table those of `table`: parameters that `removed` names go, any other foreign one stays.
+    ///
+    /// # Errors
+    /// `Conflict` if it is not any more as `version` says, or gone.
+    async fn update_table(
+        &self,
+        name: &str,
+        version: &Version,
+        table: &TableDefinition,
+        removed: &[String],
+    ) -> Result<()>;
+
+    /// Every partition of the table, in the catalog's order, a page at a time.
+    fn partitions<'a>(&'a self, name: &str) -> BoxStream<'a, Result<Vec<PartitionDefinition>>>;
+
+    /// Those of the partitions with these values that are there.
+    async fn partitions_of(&self, name: &str, values: &[Vec<String>]) -> Result<Vec<PartitionDefinition>>;
+
+    /// Adds partitions, however many; each that could not be is returned with its index. One that is there already is a
+    /// `Conflict`, and is left as it is.
+    async fn create_partitions(&self, name: &str, partitions: &[PartitionDefinition]) -> Result<Vec<(usize, Error)>>;
+
+    /// Makes our fields of partitions those of `partitions`; what else they have stays. One that is not there is
+    /// `NotFound`.
+    async fn update_partitions(&self, name: &str, partitions: &[PartitionDefinition]) -> Result<Vec<(usize, Error)>>;
+
+    /// Unregisters partitions by their values; one that is not there counts as gone.
+    async fn delete_partitions(&self, name: &str, values: &[Vec<String>]) -> Result<Vec<(usize, Error)>>;
+
+    /// Requests so far, those tried again among them.
+    fn requests(&self) -> u64;
+}
+
+/// A table as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub table: TableDefinition,
+    pub version: Version,
+}
+
+/// What a table's state is known by: Glue's VersionId, or a digest of all that was read where a catalog has none.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Version(pub String);

@@ -4,6 +4,7 @@
 //! asks for. A [`Plan`] alone says what an apply will do: each change carries what must hold for it.
 
 pub mod brakes;
+pub mod catalog;
 pub mod cost;
 pub mod manifest;
 pub mod marker;
