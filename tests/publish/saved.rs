@@ -214,4 +214,7 @@ fn a_plan_that_cannot_be_saved_leaves_no_file() {
     let before = here.files(".").len();
     here.shell("trap '' XFSZ; ulimit -f 2; exec restitch plan --out p.plan").ends(1, &["the plan p.plan"]);
     assert_eq!(here.files(".").len(), before, "neither the plan nor a part of it");
+    // A plan takes its name's place, and so would take a device's.
+    here.shell("mkfifo pipe && exec restitch plan --out pipe").ends(1, &["the plan pipe", "no file", "--out"]);
+    here.shell("test -p pipe").ok();
 }

@@ -62,6 +62,11 @@ impl Saved {
             true => too_large(path, max_bytes),
             false => Error::io(format!("the plan {}", shown(path)), error),
         };
+        // It is renamed into its place, which would put a device or a pipe away.
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            let message = format!("the plan {}: this is no file, and a plan is saved as one", shown(path));
+            return Err(Error::new(ErrorKind::Usage, message).help("restitch plan --out tonight.plan"));
+        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // Such files are made with mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
