@@ -22,9 +22,14 @@ pub async fn ask(global: &Global, question: &str) -> Result<bool> {
     let answer = async {
         let answer = tokio::task::spawn_blocking(read).await;
         let answer = answer.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
-        Ok(answer.map_err(|error| Error::io("standard input", error))?.unwrap_or_default())
+        answer.map_err(|error| Error::io("standard input", error))
     };
-    let answer = unless_interrupted(global, answer).await?;
+    let answer = unless_interrupted(global, answer).await;
+    if !matches!(answer, Ok(Some(_))) {
+        // Nobody has ended the line that the question stands on.
+        let _ = writeln!(anstream::stderr());
+    }
+    let answer = answer?.unwrap_or_default();
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 

@@ -1,9 +1,9 @@
 //! Several runs at once, and runs that are cut off: killed, interrupted, terminated.
 
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::here::{Here, Ran, TAXES};
+use crate::here::{Here, Ran, TAXES, send};
 
 /// Enough partitions that a run can be met in the middle.
 const PARTITIONS: usize = 1_000;
@@ -110,10 +110,6 @@ fn many() -> Here {
     let here = Here::new(&rules(), &[]);
     here.file("keys.txt", &(0..PARTITIONS).map(|number| format!("data/{number:05}/1.csv\n")).collect::<String>());
     here
-}
-
-fn send(signal: &str, run: &Child) {
-    assert!(Command::new("kill").args([&format!("-{signal}"), &run.id().to_string()]).status().unwrap().success());
 }
 
 #[track_caller]

@@ -135,6 +135,11 @@ impl Here {
     }
 }
 
+/// Sends a signal to a run.
+pub fn send(signal: &str, run: &Child) {
+    assert!(Command::new("kill").args([&format!("-{signal}"), &run.id().to_string()]).status().unwrap().success());
+}
+
 fn walk(path: &Path, visit: &mut dyn FnMut(&Path)) {
     let Ok(entries) = fs::read_dir(path) else { return };
     for entry in entries {

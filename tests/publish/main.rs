@@ -2,6 +2,7 @@
 #![cfg(all(feature = "cli", unix))]
 
 mod apply;
+mod ask;
 mod at_once;
 mod here;
 mod json;
