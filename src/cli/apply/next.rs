@@ -16,8 +16,8 @@ struct OfTable {
     name: String,
     engines: Vec<Engine>,
     statements: Result<Vec<Statement>>,
-    /// Its projection may have to reach further, which only all of its partitions tell: `restitch ddl` reads them.
-    widens: bool,
+    /// What to run only all of its partitions tell, those that were published before too: `restitch ddl` reads them.
+    needs_all: bool,
 }
 
 /// The statements of all tables that need any.
@@ -31,8 +31,9 @@ impl Next {
             let statements = statements(table, plan);
             let none = statements.as_ref().is_ok_and(Vec::is_empty);
             let widens = none && table.partitions == Partitions::Projection && has_new_partitions(plan);
+            let needs_all = widens || takes_over(plan);
             let (name, engines) = (table.name.clone(), table.engines.clone());
-            (!none || widens).then(|| OfTable { name, engines, statements, widens })
+            (!none || widens).then(|| OfTable { name, engines, statements, needs_all })
         };
         Next(plans.filter(|plan| plan.writes()).filter_map(of).collect())
     }
@@ -46,7 +47,7 @@ impl Next {
         let whole = bare || lines <= MAX_LINES;
         if !self.0.is_empty() && !bare {
             let engines: Vec<Engine> = self.0.iter().flat_map(|one| one.engines.iter().copied()).collect();
-            let whole = whole && self.0.iter().all(|one| !one.widens);
+            let whole = whole && self.0.iter().all(|one| !one.needs_all);
             let what = if whole { "run this" } else { "run what this prints" };
             let all = if whole { " (`restitch ddl` prints all of it)" } else { "" };
             writeln!(out, "next: {what}{}{all}", places(&engines))?;
@@ -54,14 +55,15 @@ impl Next {
         let mut failed: Option<Error> = None;
         for one in self.0 {
             match one.statements {
-                Ok(_) if one.widens && bare => {
+                Ok(statements) if one.needs_all && bare => {
+                    statements.iter().try_for_each(|statement| write_statement(out, statement, bare))?;
                     writeln!(
                         out,
-                        "-- {0} is projected, and may have to reach further: restitch ddl {0}",
+                        "-- of {0}, what was published before counts too: restitch ddl {0}",
                         Shown(&one.name)
                     )?;
                 }
-                Ok(_) if !whole || one.widens => writeln!(out, "  restitch ddl {}", Shown(&one.name))?,
+                Ok(_) if !whole || one.needs_all => writeln!(out, "  restitch ddl {}", Shown(&one.name))?,
                 Ok(statements) => statements.iter().try_for_each(|statement| write_statement(out, statement, bare))?,
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -73,6 +75,11 @@ impl Next {
 /// Whether partitions come that the table's projection may not reach yet.
 fn has_new_partitions(plan: &TablePlan) -> bool {
     plan.changes.iter().any(|change| change.action == Action::Create)
+}
+
+/// Whether partitions have been published that no catalog of ours may know: `--adopt`.
+fn takes_over(plan: &TablePlan) -> bool {
+    plan.marker_requires == Requirement::Absent && plan.before.partitions > 0
 }
 
 fn lines_of(statement: &Statement) -> usize {
