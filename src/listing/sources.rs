@@ -39,7 +39,7 @@ impl FromStr for ListingArg {
 pub struct Sources {
     /// No one's prefix inside another's.
     written: Vec<Written>,
-    /// How prefixes are reached live: `[[listing]]` without `from`.
+    /// How the stores of prefixes are reached: every `[[listing]]`, but for those that only say `from`.
     access: Vec<(Option<Uri>, Access)>,
 }
 
@@ -84,8 +84,9 @@ impl Sources {
             }
         }
         refuse_overlaps(&written)?;
-        let live = rules.listings.iter().filter(|listing| listing.from.is_none());
-        Ok(Sources { written, access: live.map(|listing| (listing.prefix.clone(), listing.access.clone())).collect() })
+        // Manifests may lie below a prefix whose listing is written down; the settings beside `from` are for them.
+        let says = rules.listings.iter().filter(|it| it.from.is_none() || it.access != Access::default());
+        Ok(Sources { written, access: says.map(|listing| (listing.prefix.clone(), listing.access.clone())).collect() })
     }
 
     /// What to list so that every object below `prefixes` (none inside another) comes once: each `--listing` whole, and
@@ -228,6 +229,17 @@ mod tests {
     }
 
     #[test]
+    fn a_listing_that_only_says_from_takes_no_settings_away() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file.txt"), "").unwrap();
+        let bare =
+            ListingSource { prefix: Some(uri("s3://b/in/")), from: Some("file.txt".into()), access: Access::default() };
+        let rules = rules(folder.path(), vec![of("s3://b/", None, "wide"), bare]);
+        let sources = Sources::open(&rules, &[]).unwrap();
+        assert_eq!(sources.access(&uri("s3://b/in/tables/")).region.as_deref(), Some("wide"));
+    }
+
+    #[test]
     fn a_listing_argument_splits_behind_its_prefix() {
         let split = |text: &str| {
             let arg: ListingArg = text.parse().unwrap();
@@ -264,6 +276,9 @@ mod tests {
         let expected = ["[s3://k/logs/]", "[s3://file/]", "s3://b/data/x near", "s3://b/other wide", "s3://c/ "];
         assert_eq!(cover(&sources, &prefixes).unwrap(), expected);
         assert_eq!(cover(&sources, &["s3://k/"]).unwrap_err().kind(), ErrorKind::Usage);
+
+        // Manifests may lie where the listing is written down.
+        assert_eq!(sources.access(&uri("s3://file/tables/t/")).region.as_deref(), Some("-"));
 
         let everything = Sources::open(&rules, &[ListingArg { prefix: None, source: keys.clone() }]).unwrap();
         assert_eq!(cover(&everything, &prefixes).unwrap(), ["[*]"]);
