@@ -162,9 +162,12 @@ impl Explained<'_> {
             return Some(format!("this depends on its {attribute}: say it with --{}", option_of(attribute)));
         }
         let why = self.explanation.why()?;
-        let word = match why {
-            Why::Hidden => "hidden (a component begins with `_` or `.`)",
-            why => why.name(),
+        let shows_glob = |verdict: &RuleVerdict| matches!(verdict, RuleVerdict::Excluded { .. });
+        let is_shown = self.explanation.tables.iter().any(|of| of.asked().iter().any(shows_glob));
+        let word = match (why, &self.explanation.excluded_by) {
+            (Why::Hidden, _) => "hidden (a component begins with `_` or `.`)".to_owned(),
+            (Why::Excluded, Some(glob)) if !is_shown => format!("excluded by {}", quoted(glob)),
+            (why, _) => why.name().to_owned(),
         };
         Some(format!("no table takes it: {word}"))
     }

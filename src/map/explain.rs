@@ -27,8 +27,9 @@ pub struct Explanation {
     pub below: Option<Uri>,
     /// Nothing takes it, and a directory below its listing prefix is hidden: counted as hidden, not as unmatched.
     pub is_hidden_below: bool,
-    /// Every table that does not skip it excludes it: where no rule matches it is counted as excluded, not as unmatched.
-    pub is_excluded: bool,
+    /// Every table that does not skip it excludes it, the first of them by this glob: where no rule matches it is counted as
+    /// excluded, not as unmatched.
+    pub excluded_by: Option<String>,
     /// Rules whose `done` it is the marker of: indices of table and rule.
     pub marks: Vec<(usize, usize)>,
     /// In the order of the file.
@@ -147,10 +148,7 @@ pub fn explain(program: &Program, object: &Object<'_>) -> Result<Explanation> {
     Ok(Explanation {
         below: program.location_of(object.bucket, object.key).cloned(),
         is_hidden_below: program.is_hidden_below(object.bucket, object.key) || program.hides_base_name(object),
-        is_excluded: tables
-            .iter()
-            .filter(|table| table.skipped.is_none())
-            .all(|table| program.rules.tables[table.table].exclude.iter().any(|exclude| exclude.excludes(object))),
+        excluded_by: excluded_by(program, &tables, object),
         marks: marks(program, object)?,
         tables,
     })
@@ -174,7 +172,7 @@ impl Explanation {
         }
         let why = self.tables.iter().map(TableExplanation::why).max().unwrap_or(Why::Unmatched);
         Some(match why {
-            Why::Unmatched if self.is_excluded => Why::Excluded,
+            Why::Unmatched if self.excluded_by.is_some() => Why::Excluded,
             Why::Unmatched if self.is_hidden_below => Why::Hidden,
             why => why,
         })
@@ -213,6 +211,16 @@ impl RuleVerdict {
             RuleVerdict::Takes(_) => Why::Waiting,
         }
     }
+}
+
+/// The glob by which the first of the tables that ask their rules excludes the object, if all of them do.
+fn excluded_by(program: &Program, tables: &[TableExplanation], object: &Object<'_>) -> Option<String> {
+    let asked = tables.iter().filter(|table| table.skipped.is_none());
+    let globs = asked.map(|table| {
+        let mut excludes = program.rules.tables[table.table].exclude.iter();
+        excludes.find(|exclude| exclude.excludes(object)).map(|exclude| exclude.source.clone())
+    });
+    globs.collect::<Option<Vec<String>>>()?.into_iter().next()
 }
 
 /// The rules that wait for this object as their marker.
