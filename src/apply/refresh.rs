@@ -11,6 +11,7 @@ use futures::{StreamExt, stream};
 use super::lease::{self, Claim, Held};
 use super::{Options, write};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::brakes::grouped;
 use crate::plan::marker::Applied;
 use crate::plan::{Action, Change, TablePlan};
 use crate::store::{Condition, ETag, Store};
@@ -39,7 +40,7 @@ pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options
     }
     let claim = Claim { requires: &plan.marker_requires, marker: &plan.marker, unfinished: true };
     let held = Held::take(store, location, claim, options).await?;
-    let all = plan.changes.len();
+    let all = plan.changes.len() as u64;
     let mut written = 0;
     let writing = async {
         // The marker is safe before the first manifest is there, and every manifest before the marker says so.
@@ -51,7 +52,11 @@ pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options
         Ok(()) => {}
         Err(error) => {
             held.abandon().await;
-            return Err(error.note(format!("{written} of {all} manifests had been written before")));
+            return Err(error.note(format!(
+                "{} of {} manifests had been written before",
+                grouped(written),
+                grouped(all)
+            )));
         }
     }
     let mut marker = plan.marker.clone();

@@ -79,6 +79,9 @@ pub fn object_uri(text: &str) -> Result<Uri> {
     if text.contains("://") {
         return Uri::parse(text);
     }
+    if text.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "an empty text names no object").help("s3://bucket/folder/file.csv"));
+    }
     let absolute = std::path::absolute(text).map_err(|error| Error::io(Shown(text), error))?;
     // The argument was text, and so was the working directory if this is.
     let absolute = absolute

@@ -77,7 +77,8 @@ impl Lines {
         }
         let name = path.to_string_lossy();
         format_of_name(&name)?;
-        let metadata = std::fs::metadata(path).map_err(|error| Error::io(shown(path), error))?;
+        let failed = |error| Error::io(format!("the listing {}", shown(path)), error);
+        let metadata = std::fs::metadata(path).map_err(failed)?;
         if metadata.is_dir() {
             let error = Error::new(ErrorKind::Usage, format!("{} is a folder, not a listing", shown(path)));
             return Err(error.help("folders are listed by rules whose `match` begins with them"));
@@ -100,7 +101,8 @@ impl Lines {
             Origin::File(path) => {
                 let path = path.clone();
                 thread::pages(move |pages| {
-                    let file = File::open(&path).map_err(|error| Error::io(&scope.name, error))?;
+                    let failed = |error| Error::io(format!("the listing {}", scope.name), error);
+                    let file = File::open(&path).map_err(failed)?;
                     read(file, &path.to_string_lossy(), &scope, pages)
                 })
             }

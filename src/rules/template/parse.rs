@@ -366,6 +366,7 @@ impl<'a> Parser<'a> {
             let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
             let name: String = trimmed.chars().map(allowed).collect();
             let digit = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+            let name = if name.is_empty() { "name" } else { &name };
             let help = format!(
                 "a name is letters, digits and `_`: `{{{digit}{name}}}`; alternatives have a comma: `{{{inner},…}}`; or \
                  write `\\{{{inner}\\}}`"
