@@ -288,6 +288,14 @@ impl Scope {
 
     /// Whether a key may stand here.
     fn check(&self, line: u64, bucket: &Bucket, key: &str) -> Result<()> {
+        match &self.prefix {
+            Some(prefix) if &prefix.bucket != bucket => Err(self.outside(line, prefix, bucket, key)),
+            _ => self.check_key(line, bucket, key),
+        }
+    }
+
+    /// The same of a key whose bucket has been checked.
+    fn check_key(&self, line: u64, bucket: &Bucket, key: &str) -> Result<()> {
         if key.is_empty() {
             return Err(self.error(line, "there is no key behind the bucket"));
         }
@@ -296,13 +304,19 @@ impl Scope {
             return Err(self.error(line, what));
         }
         match &self.prefix {
-            Some(prefix) if &prefix.bucket != bucket || !key.starts_with(&prefix.key) => {
-                let found = Uri::new(bucket.clone(), key);
-                let error = self.error(line, format!("{} is not below {}", found.shown(), prefix.shown()));
-                Err(error.help("keys are written whole, from the bucket's start; name the prefix that covers them all"))
+            // Comparing nothing is not free: where vectors are masked, glibc's `memcmp` loads from an empty `String`'s
+            // pointer and takes 70 ns to find that it may not.
+            Some(prefix) if !prefix.key.is_empty() && !key.starts_with(&prefix.key) => {
+                Err(self.outside(line, prefix, bucket, key))
             }
             _ => Ok(()),
         }
+    }
+
+    fn outside(&self, line: u64, prefix: &Uri, bucket: &Bucket, key: &str) -> Error {
+        let found = Uri::new(bucket.clone(), key);
+        let error = self.error(line, format!("{} is not below {}", found.shown(), prefix.shown()));
+        error.help("keys are written whole, from the bucket's start; name the prefix that covers them all")
     }
 }
 

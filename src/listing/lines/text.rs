@@ -96,12 +96,11 @@ impl Chunk<'_> {
             return Err(self.windows(text, line));
         }
         if let Some(run) = runs.last() {
-            let key = match &self.scope.prefix {
-                Some(_) if !is_uri(text) => Some(text).filter(|_| run.is_scope(self.scope)),
-                _ => text.strip_prefix(&run.uri_prefix),
-            };
+            // Where the scope has a bucket every run is of it.
+            let is_key = self.scope.prefix.is_some() && !is_uri(text);
+            let key = if is_key { Some(text) } else { text.strip_prefix(&run.uri_prefix) };
             if let Some(key) = key {
-                self.scope.check(line, &run.bucket, key)?;
+                self.scope.check_key(line, &run.bucket, key)?;
                 return Ok(key.len());
             }
         }
@@ -136,12 +135,6 @@ impl Chunk<'_> {
             }
             _ => wrong,
         }
-    }
-}
-
-impl Run {
-    fn is_scope(&self, scope: &Scope) -> bool {
-        scope.prefix.as_ref().is_some_and(|prefix| prefix.bucket == self.bucket)
     }
 }
 
