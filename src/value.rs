@@ -45,7 +45,7 @@ pub enum PartitionType {
     Integer { min: i64, max: i64 },
     /// A whole ISO date.
     Date,
-    /// Anything else (`boolean`, `decimal(p,s)`, `double`, `timestamp`, …): text, unchecked.
+    /// Anything else (`boolean`, `decimal(p,s)`, `double`, `timestamp`, …): text as it came; see [`one_spelling`].
     Other,
 }
 
@@ -85,6 +85,50 @@ impl PartitionType {
             }
         }
     }
+}
+
+/// The one spelling of what engines read from `text` in a partition column of this type, as its DDL names it: `1.50` and `1.5`
+/// are one decimal. `None` where the type does not hold it: then Hive and Spark refuse it, and Trino fails on it.
+pub fn one_spelling<'t>(ddl_type: &str, text: &'t str) -> Option<Cow<'t, str>> {
+    let ddl_type = ddl_type.trim().to_ascii_lowercase();
+    let (name, arguments) = ddl_type.split_once('(').unwrap_or((&ddl_type, ""));
+    let mut numbers = arguments.trim_end_matches(')').split(',').map(|number| number.trim().parse::<usize>().ok());
+    let mut argument = || numbers.next().flatten();
+    match name.trim() {
+        "varchar" => (text.chars().count() <= argument()?).then_some(Cow::Borrowed(text)),
+        // The spaces that fill it up are no part of the value.
+        "char" => {
+            let text = text.trim_end_matches(' ');
+            (text.chars().count() <= argument()?).then_some(Cow::Borrowed(text))
+        }
+        "boolean" => {
+            let text = text.to_ascii_lowercase();
+            matches!(text.as_str(), "true" | "false").then_some(Cow::Owned(text))
+        }
+        "float" | "double" | "real" => text.parse::<f64>().ok().map(|number| Cow::Owned(number.to_string())),
+        "decimal" | "numeric" => {
+            let (precision, scale) = (argument().unwrap_or(10), argument().unwrap_or(0));
+            one_decimal(text, precision, scale).map(Cow::Owned)
+        }
+        "timestamp" => {
+            let is_whole = is_iso_date(text) || text.split_once(' ').is_some_and(|(_, time)| time.contains(':'));
+            let time = text.parse::<jiff::civil::DateTime>().ok().filter(|_| is_whole)?;
+            Some(Cow::Owned(time.to_string()))
+        }
+        _ => Some(Cow::Borrowed(text)),
+    }
+}
+
+/// A decimal without the zeros that say nothing; `None` where it takes more digits than there are.
+fn one_decimal(text: &str, precision: usize, scale: usize) -> Option<String> {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    if ![whole, part].iter().all(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())) {
+        return None;
+    }
+    let (whole, part) = (whole.trim_start_matches('0'), part.trim_end_matches('0'));
+    let fits = whole.len() <= precision.saturating_sub(scale) && part.len() <= scale;
+    fits.then(|| if whole.is_empty() && part.is_empty() { "0".to_owned() } else { format!("{sign}{whole}.{part}") })
 }
 
 /// Seconds since 1970 of an ISO date and time, or of a date's midnight; one without a zone is UTC.
@@ -193,6 +237,44 @@ mod tests {
         assert_eq!(hive_escape("a:b/é"), "a%3Ab%2Fé");
         assert_eq!(hive_unescape("a%3ab%zz%2F%").unwrap(), "a:b%zz/%");
         assert_eq!(hive_unescape("%ff"), None);
+    }
+
+    #[test]
+    fn each_value_has_one_spelling() {
+        for (ddl_type, same) in [
+            ("decimal(4,2)", &["1.5", "1.50", "01.5"] as &[&str]),
+            ("decimal(4,2)", &["0", "-0.00", "000"]),
+            ("decimal(4,2)", &["-12.34"]),
+            ("decimal", &["1234567890", "1234567890.0"]),
+            ("double", &["1", "1.0", "1e0", "+1"]),
+            ("boolean", &["true", "TRUE", "True"]),
+            ("timestamp", &["2024-01-05", "2024-01-05 00:00", "2024-01-05 00:00:00.000"]),
+            ("timestamp", &["2024-01-05 13:04:05.5"]),
+            ("char(3)", &["ab", "ab ", "ab      "]),
+            ("varchar(3)", &["äöü"]),
+            ("string", &["01"]),
+        ] {
+            let spellings: Vec<_> = same.iter().map(|text| one_spelling(ddl_type, text)).collect();
+            assert!(spellings.iter().all(|one| one.is_some() && *one == spellings[0]), "{ddl_type} {spellings:?}");
+        }
+        for (ddl_type, text) in [
+            ("decimal(4,2)", "x"),
+            ("decimal(4,2)", "123.4"),
+            ("decimal(4,2)", "1.234"),
+            ("decimal(4,2)", ".5"),
+            ("decimal", "0.5"),
+            ("double", "1,5"),
+            ("boolean", "yes"),
+            ("timestamp", "2024-01"),
+            ("timestamp", "2024-01-05 13"),
+            ("timestamp", "2024-02-30 00:00:00"),
+            ("varchar(3)", "äöüß"),
+            ("char(3)", "a  b"),
+        ] {
+            assert_eq!(one_spelling(ddl_type, text), None, "{ddl_type} {text}");
+        }
+        assert_ne!(one_spelling("varchar(3)", "ab"), one_spelling("varchar(3)", "ab "));
+        assert_ne!(one_spelling("decimal(4,2)", "1"), one_spelling("decimal(4,2)", "-1"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use restitch::plan::traps::{Level, On, TRAPS, Trap, TrapCounts, Traps};
 use restitch::rules::file::load;
 use restitch::rules::table::{Engine, OnTrap, Table};
+use restitch::value::PartitionValue;
 
 const READERS: [&str; 4] = ["athena", "trino", "spark", "hive"];
 
@@ -20,7 +21,11 @@ fn table(says: &str) -> Table {
     if !says.contains("columns") {
         text += "columns = [\"id bigint\", \"name string\"]\n";
     }
-    let set = if says.contains("partitioned_by") { "set = { region = \"amer\" }\n" } else { "" };
+    let set = match says {
+        says if says.contains("\"p ") => "set = { region = \"amer\", p = \"\" }\n",
+        says if says.contains("partitioned_by") => "set = { region = \"amer\" }\n",
+        _ => "",
+    };
     text += &format!("[[table.t.rule]]\nmatch = 's3://bucket/data/*.x'\n{set}");
     let loaded = load(&text, Path::new("restitch.toml"), Path::new("/rules"), &|_| unreachable!("no file is named"));
     let rules = loaded.rules.unwrap_or_else(|| panic!("{text}\n{:?}", loaded.diagnostics));
@@ -82,6 +87,28 @@ fn lines() {
         }
     }
     all_seen(On::Line, &seen);
+}
+
+#[test]
+fn partitions() {
+    let mut seen = BTreeSet::new();
+    for case in cases("partitions.toml") {
+        let column = case["column"].as_str().unwrap();
+        let mut table = table(&format!("format = \"csv\"\npartitioned_by = [\"region string\", \"p {column}\"]"));
+        let texts = case["values"].as_array().unwrap().iter().map(|text| text.as_str().unwrap());
+        let partitions: Vec<_> = texts.map(|text| [PartitionValue::new("amer"), PartitionValue::new(text)]).collect();
+        for (reader, expected) in expectations(&case) {
+            table.engines = vec![engine(&reader)];
+            let traps = Traps::for_table(&table);
+            let mut counts = TrapCounts::default();
+            traps.count_partitions(&table, partitions.iter().map(|values| values.as_slice()), &mut counts);
+            let names: BTreeSet<String> =
+                counts.iter().map(|(trap, ..)| written(trap, traps.level(trap).unwrap())).collect();
+            assert_eq!(names, expected, "{reader}: {column} {:?}", case["values"]);
+            seen.extend(counts.iter().map(|(trap, ..)| trap.name));
+        }
+    }
+    all_seen(On::Partition, &seen);
 }
 
 #[test]
@@ -196,6 +223,7 @@ fn all_seen(on: On, seen: &BTreeSet<&str>) {
 fn list() -> String {
     let titles = [
         (On::Line, "A line in a manifest, or the key behind it"),
+        (On::Partition, "A partition's values"),
         (On::Table, "A table"),
         (On::Location, "Another object where manifests lie"),
         (On::Folder, "A folder that is listed"),
@@ -205,7 +233,8 @@ fn list() -> String {
         let _ = write!(out, "\n## {title}\n\n| trap | Athena | Trino | Spark | Hive |\n|---|---|---|---|---|\n");
         for trap in TRAPS.iter().filter(|trap| trap.on == on) {
             let trino = match trap.trino_versions {
-                (0, _) => level(trap.trino).to_owned(),
+                (0, u32::MAX) => level(trap.trino).to_owned(),
+                (0, to) => format!("{} to {to}", level(trap.trino)),
                 (from, u32::MAX) => format!("{} from {from}", level(trap.trino)),
                 (from, to) => format!("{} {from} to {to}", level(trap.trino)),
             };

@@ -35,7 +35,7 @@ pub struct Mapped {
 pub struct MappedTable {
     pub groups: TableGroups,
     pub traps: Traps,
-    /// Of its lines, those that were skipped included.
+    /// Of its lines, those that were skipped included, and of its partitions.
     pub trapped: TrapCounts,
     /// Folders of other table formats out of which it would take objects.
     pub lakes: Vec<LakeFolder>,
@@ -74,13 +74,17 @@ pub async fn all(
     };
     let surveyed = survey::survey(&program, sources, &mut mapper, &mut sinks, &mut each_page).await?;
     let groups = groups.finish(&mapper)?;
-    let of_table = |((groups, traps), trapped)| MappedTable {
-        lakes: surveyed.lake_folders.iter().filter(|lake| takes_from(&groups, lake)).cloned().collect(),
-        groups,
-        traps,
-        trapped,
+    let of_table = |(((table, groups), traps), mut trapped): (((&Table, TableGroups), Traps), TrapCounts)| {
+        let partitions = groups.partitions.iter().map(|group| group.values.as_slice());
+        traps.count_partitions(table, partitions, &mut trapped);
+        MappedTable {
+            lakes: surveyed.lake_folders.iter().filter(|lake| takes_from(&groups, lake)).cloned().collect(),
+            groups,
+            traps,
+            trapped,
+        }
     };
-    let tables = groups.into_iter().zip(traps).zip(trapped).map(of_table).collect();
+    let tables = rules.tables.iter().zip(groups).zip(traps).zip(trapped).map(of_table).collect();
     let as_of = surveyed.listed.iter().filter_map(|listed| listed.as_of).min().unwrap_or(now).min(now);
     Ok(Mapped { listed: surveyed.listed, as_of, tables, left_out: left_out.finish() })
 }

@@ -11,7 +11,7 @@ use crate::listing::{Object, Sources};
 use crate::map::shadow::{self, Shadowed};
 use crate::map::tests::{self, Got, TestOutcome};
 use crate::map::{Sink, Taken, Why};
-use crate::plan::traps::{Finding, Level, Traps};
+use crate::plan::traps::{Finding, Level, On, Traps};
 use crate::rules::diagnostic::Lines;
 use crate::rules::excerpt::{WIDTH, shortened, wrapped};
 use crate::rules::table::{Engine, Matcher, OnTrap, Rule, Rules, Table, Test};
@@ -296,8 +296,9 @@ async fn over_listing(
             found.push(one.help_maybe(error.help_text().map(str::to_owned)));
         }
         for (trap, count, example) in of.trapped.iter() {
-            if of.traps.level(trap) == Some(Level::Warning) || table.on_trap == OnTrap::Skip {
-                let what = format!("{} of `{}`: {}", counted(count, "object"), table.name, trap.what);
+            let is_skipped = table.on_trap == OnTrap::Skip && trap.on == On::Line;
+            if of.traps.level(trap) == Some(Level::Warning) || is_skipped {
+                let what = format!("{} of `{}`: {}", trap.counted(count), table.name, trap.what);
                 found.push(
                     Diagnostic::warning(span.clone(), what)
                         .note(format!("the first is {example}"))

@@ -106,7 +106,8 @@ impl Explained<'_> {
         };
         Uri::new(self.uri.bucket.clone(), key).write_to(&mut line);
         let traps = Traps::for_table(table);
-        let found = traps.line_traps(&line).iter().filter_map(|trap| {
+        let of_values = traps.partition_traps(table, &takes.values);
+        let found = traps.line_traps(&line).iter().chain(of_values.iter()).filter_map(|trap| {
             let readers = traps.readers_of(trap).into_iter().map(|reader| ReaderName(reader).to_string()).collect();
             Some((trap, traps.level(trap)?, readers))
         });

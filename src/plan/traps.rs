@@ -3,12 +3,16 @@
 //! The levels come from what Hive, Spark and Trino were seen to do with symlink tables; `docs/traps.md` lists them all
 //! and a test holds it to this file. Pure: lines and tables in, findings out; who refuses or skips is `plan`'s to say.
 
+use std::collections::HashSet;
 use std::fmt;
 
+use super::brakes::grouped;
+use super::manifest::Shape;
 use crate::error::{Error, ErrorKind};
 use crate::rules::format;
-use crate::rules::table::{Engine, FormatKind, OnTrap, Partitions, Table};
+use crate::rules::table::{Column, Engine, FormatKind, OnTrap, Partitions, Table};
 use crate::uri::{Scheme, Shown};
+use crate::value::{PartitionType, PartitionValue, one_spelling};
 
 /// How bad a trap is for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +28,8 @@ pub enum Level {
 pub enum On {
     /// A line of a manifest: the target's URI.
     Line,
+    /// A partition: its values.
+    Partition,
     /// A table: its format, its location, its partitions.
     Table,
     /// Another object in a directory that engines read manifests from.
@@ -66,6 +72,12 @@ impl Trap {
         }
     }
 
+    /// `3 lines`, `1 partition`: how many of what it is seen on.
+    pub fn counted(&self, count: u64) -> String {
+        let what = if self.on == On::Partition { "partition" } else { "line" };
+        format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+    }
+
     /// The trap called so.
     pub fn named(name: &str) -> Option<&'static Trap> {
         TRAPS.iter().find(|trap| trap.name == name)
@@ -74,11 +86,13 @@ impl Trap {
 
 /// A version of Trino above any there is.
 const NEWEST: u32 = u32::MAX;
+/// The last version whose behaviour is known.
+const NEWEST_KNOWN: u32 = 483;
 const ANY: (u32, u32) = (0, NEWEST);
 const ERROR: Option<Level> = Some(Level::Error);
 const WARNING: Option<Level> = Some(Level::Warning);
 
-/// Every trap; those on lines come first, at the place that is their bit in a [`TrapSet`].
+/// Every trap; those on lines and on partitions come first, at the place that is their bit in a [`TrapSet`].
 pub static TRAPS: &[Trap] = &[
     Trap {
         name: "line-break",
@@ -99,8 +113,8 @@ pub static TRAPS: &[Trap] = &[
         reason: "Hadoop's paths take none (`URISyntaxException`), and no way of writing it helps",
         help: "copy the object to a key without it, or read the table with Athena or Trino only",
         athena: WARNING,
-        trino: None,
-        trino_versions: ANY,
+        trino: WARNING,
+        trino_versions: (0, 426),
         spark: ERROR,
         hive: ERROR,
     },
@@ -111,8 +125,8 @@ pub static TRAPS: &[Trap] = &[
         reason: "Hive and Spark read the line as a glob: an error, or silently the rows of its neighbours",
         help: "copy the object to a key without it, or read the table with Athena or Trino only",
         athena: WARNING,
-        trino: None,
-        trino_versions: ANY,
+        trino: WARNING,
+        trino_versions: (0, 426),
         spark: ERROR,
         hive: ERROR,
     },
@@ -123,8 +137,8 @@ pub static TRAPS: &[Trap] = &[
         reason: "Hadoop's paths drop it and read another object, or none",
         help: "copy the object to a key without it, or read the table with Athena or Trino only",
         athena: WARNING,
-        trino: None,
-        trino_versions: ANY,
+        trino: WARNING,
+        trino_versions: (0, 426),
         spark: ERROR,
         hive: ERROR,
     },
@@ -135,8 +149,8 @@ pub static TRAPS: &[Trap] = &[
         reason: "Hadoop's paths resolve it and read another object, or none",
         help: "copy the object to a key without it, or read the table with Athena or Trino only",
         athena: WARNING,
-        trino: None,
-        trino_versions: ANY,
+        trino: WARNING,
+        trino_versions: (0, 426),
         spark: ERROR,
         hive: ERROR,
     },
@@ -209,6 +223,78 @@ pub static TRAPS: &[Trap] = &[
         athena: WARNING,
         trino: ERROR,
         trino_versions: ANY,
+        spark: None,
+        hive: None,
+    },
+    Trap {
+        name: "value-type",
+        on: On::Partition,
+        what: "a value that its column's type does not hold",
+        reason: "Trino fails on such a partition (HIVE_INVALID_PARTITION_VALUE), Hive and Spark do not add it",
+        help: "declare the partition column as string, or leave such keys out: where, exclude",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "value-spelling",
+        on: On::Partition,
+        what: "another spelling of a value that there is, as `1.50` beside `1.5` in a decimal column",
+        reason: "to Hive's metastore, and so to Hive and Spark, both are one partition: the second is not added, and its rows are missing; Glue keeps both",
+        help: "declare the partition column as string, or have the rules give one spelling: set, lookup",
+        athena: WARNING,
+        trino: WARNING,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "null-as-text",
+        on: On::Partition,
+        what: "NULL in a partition column of strings",
+        reason: "Spark reads it back as the text `__HIVE_DEFAULT_PARTITION__`, so that `IS NULL` finds no row",
+        help: "give it a value, as set = { region = \"{region|default(none)}\" } does",
+        athena: None,
+        trino: None,
+        trino_versions: ANY,
+        spark: WARNING,
+        hive: None,
+    },
+    Trap {
+        name: "null-not-added",
+        on: On::Partition,
+        what: "NULL in a partition column",
+        reason: "Hive's ADD PARTITION takes none, so that `restitch ddl` has no statement for it",
+        help: "MSCK REPAIR TABLE finds it in its directory; or give it a value, as set = { region = \"{region|default(none)}\" } does",
+        athena: None,
+        trino: None,
+        trino_versions: ANY,
+        spark: None,
+        hive: WARNING,
+    },
+    Trap {
+        name: "quote-in-value",
+        on: On::Partition,
+        what: "a `'` in a partition value",
+        reason: "Trino does not escape it where it asks Glue for partitions: queries that filter on it fail (HIVE_METASTORE_ERROR), others read it",
+        help: "give it another value: set, lookup",
+        athena: WARNING,
+        trino: WARNING,
+        trino_versions: ANY,
+        spark: None,
+        hive: None,
+    },
+    Trap {
+        name: "avro-behind-symlink",
+        on: On::Table,
+        what: "Avro",
+        reason: "Trino reads it behind symlinks from 330 on",
+        help: "use a later Trino",
+        athena: None,
+        trino: ERROR,
+        trino_versions: (0, 329),
         spark: None,
         hive: None,
     },
@@ -319,6 +405,18 @@ pub static TRAPS: &[Trap] = &[
         trino_versions: ANY,
         spark: ERROR,
         hive: ERROR,
+    },
+    Trap {
+        name: "projection-off",
+        on: On::Table,
+        what: "projected partitions",
+        reason: "Trino projects them by itself only in recent versions; before, it sees a table without partitions",
+        help: "set hive.partition-projection-enabled=true in Trino's catalog",
+        athena: None,
+        trino: WARNING,
+        trino_versions: (0, NEWEST_KNOWN),
+        spark: None,
+        hive: None,
     },
     Trap {
         name: "local-location",
@@ -433,6 +531,9 @@ pub static TRAPS: &[Trap] = &[
 /// How many traps are seen on lines: the first so many of [`TRAPS`].
 pub const LINE_TRAPS: usize = 11;
 
+/// How many are seen on lines and on partitions.
+pub const COUNTED_TRAPS: usize = LINE_TRAPS + 5;
+
 const LINE_BREAK: u16 = 1;
 const COLON: u16 = 1 << 1;
 const GLOB: u16 = 1 << 2;
@@ -444,8 +545,13 @@ const PREFIX_LINE: u16 = 1 << 7;
 const BUCKET_ROOT: u16 = 1 << 8;
 const EXTENSION_CASE: u16 = 1 << 9;
 const LOCAL_TARGET: u16 = 1 << 10;
+const VALUE_TYPE: u16 = 1 << 11;
+const VALUE_SPELLING: u16 = 1 << 12;
+const NULL_AS_TEXT: u16 = 1 << 13;
+const NULL_NOT_ADDED: u16 = 1 << 14;
+const QUOTE_IN_VALUE: u16 = 1 << 15;
 
-/// Traps that one line is in.
+/// Traps that one line, or one partition, is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TrapSet(u16);
 
@@ -459,7 +565,7 @@ impl TrapSet {
     }
 
     fn indices(self) -> impl Iterator<Item = usize> {
-        (0..LINE_TRAPS).filter(move |index| self.0 & (1 << index) != 0)
+        (0..COUNTED_TRAPS).filter(move |index| self.0 & (1 << index) != 0)
     }
 }
 
@@ -497,7 +603,7 @@ impl Traps {
         let readers = table.engines.clone();
         let bits = |wanted: &dyn Fn(Level) -> bool| {
             let is_wanted = |trap: &Trap| readers.iter().any(|reader| trap.level(*reader).is_some_and(wanted));
-            (0..LINE_TRAPS).filter(|index| is_wanted(&TRAPS[*index])).fold(0u16, |bits, index| bits | 1 << index)
+            (0..COUNTED_TRAPS).filter(|index| is_wanted(&TRAPS[*index])).fold(0u16, |bits, index| bits | 1 << index)
         };
         let of_format = if is_text(table) { u16::MAX } else { !EXTENSION_CASE };
         let counts = bits(&|_| true) & of_format;
@@ -516,6 +622,33 @@ impl Traps {
     /// The traps of one manifest line (without its newline) that count for this table's readers. One pass over the bytes.
     pub fn line_traps(&self, line: &[u8]) -> TrapSet {
         TrapSet(line_bits(line, self.counts & EXTENSION_CASE != 0) & self.counts)
+    }
+
+    /// The traps that one partition's values show by themselves.
+    pub fn partition_traps(&self, table: &Table, values: &[PartitionValue]) -> TrapSet {
+        let each = table.partitioned_by.iter().zip(values);
+        TrapSet(each.fold(0, |bits, (column, value)| bits | value_bits(column, value)) & self.counts)
+    }
+
+    /// Counts the traps that a table's partitions are in, all of them seen together.
+    pub fn count_partitions<'v>(
+        &self,
+        table: &Table,
+        partitions: impl Iterator<Item = &'v [PartitionValue]>,
+        counts: &mut TrapCounts,
+    ) {
+        let shape = Shape::of(table);
+        let mut known = HashSet::new();
+        for values in partitions {
+            let mut found = self.partition_traps(table, values);
+            if let Some(spelling) = one_spelling_of(table, values) {
+                let is_new = known.insert(spelling);
+                found.0 |= if is_new { 0 } else { VALUE_SPELLING & self.counts };
+            }
+            if !found.is_empty() {
+                counts.add(found, shape.shown(values).as_bytes());
+            }
+        }
     }
 
     /// What is wrong with an object that lies in a directory of manifests and is none of ours: `below` is its key behind
@@ -541,20 +674,18 @@ impl Traps {
         set.0 & self.errors != 0
     }
 
-    /// What stops a plan of `table`: errors of the table itself, and of lines unless they are skipped. `None` where
+    /// What stops a plan of `table`: errors of the table itself, of its partitions, and of lines unless they are skipped. `None` where
     /// there are only warnings.
     pub fn refusal(&self, table: &Table, counts: &TrapCounts) -> Option<Error> {
         let is_error = |trap: &Trap| self.level(trap) == Some(Level::Error);
         let of_table = self.table.iter().filter(|finding| finding.level == Level::Error);
         let mut found: Vec<(&Trap, String)> =
             of_table.map(|finding| (finding.of(), format!("{}: {}", finding.of().what, finding.detail))).collect();
-        if table.on_trap == OnTrap::Refuse {
-            let lines = counts.iter().filter(|(trap, ..)| is_error(trap));
-            found.extend(lines.map(|(trap, count, example)| {
-                let plural = if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
-                (trap, format!("{plural} with {}; the first is {example}", trap.what))
-            }));
-        }
+        let is_skipped = |trap: &Trap| trap.on == On::Line && table.on_trap == OnTrap::Skip;
+        let counted = counts.iter().filter(|(trap, ..)| is_error(trap) && !is_skipped(trap));
+        found.extend(counted.map(|(trap, count, example)| {
+            (trap, format!("{} with {}; the first is {example}", trap.counted(count), trap.what))
+        }));
         let (first, _) = found.first()?;
         let readers = |trap| {
             let names = self.readers_of(trap).into_iter().filter(|reader| trap.level(*reader) == Some(Level::Error));
@@ -587,18 +718,19 @@ impl Traps {
     }
 }
 
-/// How many lines are in each trap, and the first of each.
+/// How many lines and partitions are in each trap, and the first of each.
 #[derive(Clone, Debug, Default)]
 pub struct TrapCounts {
-    counts: [u64; LINE_TRAPS],
-    examples: [Option<Box<[u8]>>; LINE_TRAPS],
+    counts: [u64; COUNTED_TRAPS],
+    examples: [Option<Box<[u8]>>; COUNTED_TRAPS],
 }
 
 impl TrapCounts {
-    pub fn add(&mut self, set: TrapSet, line: &[u8]) {
+    /// `example` is the line, or what shows the partition.
+    pub fn add(&mut self, set: TrapSet, example: &[u8]) {
         for index in set.indices() {
             self.counts[index] += 1;
-            self.examples[index].get_or_insert_with(|| line.into());
+            self.examples[index].get_or_insert_with(|| example.into());
         }
     }
 
@@ -606,7 +738,7 @@ impl TrapCounts {
         self.counts.iter().all(|count| *count == 0)
     }
 
-    /// Each trap that some line is in, with how many, and the first of them (safe on a terminal).
+    /// Each trap that some line or partition is in, with how many, and the first of them (safe on a terminal).
     pub fn iter(&self) -> impl Iterator<Item = (&'static Trap, u64, String)> + '_ {
         let counted = self.counts.iter().zip(&self.examples).zip(TRAPS);
         counted.filter(|((count, _), _)| **count > 0).map(|((count, example), trap)| {
@@ -713,6 +845,29 @@ fn hidden_bits(key: &[u8]) -> u16 {
     bits
 }
 
+fn value_bits(column: &Column, value: &PartitionValue) -> u16 {
+    let Some(text) = value.as_str() else {
+        let is_text = column.partition_type() == PartitionType::Text;
+        return if is_text { NULL_AS_TEXT | NULL_NOT_ADDED } else { NULL_NOT_ADDED };
+    };
+    let fits = one_spelling(&column.ddl_type, text).is_some();
+    (if fits { 0 } else { VALUE_TYPE }) | (if text.contains('\'') { QUOTE_IN_VALUE } else { 0 })
+}
+
+/// The partition with every value in its one spelling; `None` where no other spelling can be, or some value has none.
+fn one_spelling_of(table: &Table, values: &[PartitionValue]) -> Option<Vec<Option<String>>> {
+    let is_spelled =
+        |column: &Column| column.partition_type() == PartitionType::Other || column.ddl_type.starts_with("char");
+    if !table.partitioned_by.iter().any(is_spelled) {
+        return None;
+    }
+    let one = |(column, value): (&Column, &PartitionValue)| match value.as_str() {
+        None => Some(None),
+        Some(text) => one_spelling(&column.ddl_type, text).map(|text| Some(text.into_owned())),
+    };
+    table.partitioned_by.iter().zip(values).map(one).collect()
+}
+
 fn has_compression_in_capitals(key: &[u8]) -> bool {
     let tail = &key[key.len().saturating_sub(9)..];
     let Some(dot) = memchr::memrchr(b'.', tail) else { return false };
@@ -739,6 +894,9 @@ fn table_traps(table: &Table) -> Vec<(&'static str, String)> {
         match format.kind {
             FormatKind::Parquet | FormatKind::Orc | FormatKind::Avro => {
                 found.push(("columnar-behind-symlink", format!("its format is {name}")));
+                if format.kind == FormatKind::Avro {
+                    found.push(("avro-behind-symlink", format!("its format is {name}")));
+                }
             }
             FormatKind::Other => {}
             _ => found.push(("text-behind-symlink", format!("its format is {name}"))),
@@ -758,6 +916,7 @@ fn table_traps(table: &Table) -> Vec<(&'static str, String)> {
     }
     if table.partitions == Partitions::Projection {
         found.push(("projection-unread", partition_columns(table)));
+        found.push(("projection-off", partition_columns(table)));
     }
     found.extend(lost_input_format(table));
     found.extend(location_traps(table));
@@ -813,8 +972,14 @@ mod tests {
     use crate::uri::Uri;
 
     #[test]
-    fn traps_on_lines_come_first() {
-        assert!(TRAPS.iter().enumerate().all(|(index, trap)| (trap.on == On::Line) == (index < LINE_TRAPS)));
+    fn traps_that_are_counted_come_first() {
+        let place = |index: usize| match index {
+            0..LINE_TRAPS => Some(On::Line),
+            LINE_TRAPS..COUNTED_TRAPS => Some(On::Partition),
+            _ => None,
+        };
+        let counted = |on: On| matches!(on, On::Line | On::Partition).then_some(on);
+        assert!(TRAPS.iter().enumerate().all(|(index, trap)| counted(trap.on) == place(index)));
         let mut names: Vec<&str> = TRAPS.iter().map(|trap| trap.name).collect();
         names.sort_unstable();
         names.dedup();
@@ -823,10 +988,11 @@ mod tests {
 
     #[test]
     fn athena_takes_trino_430s_errors_and_hives_as_warnings() {
-        for trap in &TRAPS[..LINE_TRAPS] {
+        for trap in &TRAPS[..COUNTED_TRAPS] {
             let trino = trap.level(Engine::Trino { version: Some(430) });
             let derived = trino.or(trap.hive.map(|_| Level::Warning));
             let expected = if trap.name == "local-target" { WARNING } else { derived };
+            let expected = if trap.name == "null-not-added" { None } else { expected };
             assert_eq!(trap.athena, expected, "{}", trap.name);
         }
     }
@@ -841,7 +1007,13 @@ mod tests {
         );
         assert_eq!(named(HIDDEN_NAME | PREFIX_LINE | BUCKET_ROOT), ["hidden-name", "prefix-line", "bucket-root"]);
         assert_eq!(named(EXTENSION_CASE | LOCAL_TARGET), ["extension-case", "local-target"]);
+        assert_eq!(named(VALUE_TYPE | VALUE_SPELLING), ["value-type", "value-spelling"]);
+        assert_eq!(
+            named(NULL_AS_TEXT | NULL_NOT_ADDED | QUOTE_IN_VALUE),
+            ["null-as-text", "null-not-added", "quote-in-value"]
+        );
     }
+
     #[test]
     fn what_a_table_was_made_from_shows() {
         let names = |table: &Table| Traps::for_table(table).on_table().iter().map(|one| one.trap).collect::<Vec<_>>();

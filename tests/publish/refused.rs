@@ -188,6 +188,25 @@ fn keys_that_readers_cannot_read() {
 }
 
 #[test]
+fn values_that_readers_cannot_tell_apart_or_read() {
+    let rules = TAXES.replace("region string", "region decimal(3,1)").replace("format ", "engine = \"hive\"\nformat ");
+    let here = Here::new(&rules, &["data/1.5/1.csv", "data/1.50/1.csv", "data/x/1.csv"]);
+    let notes = [
+        "1 partition with a value that its column's type does not hold; the first is region=x (value-type, hive)",
+        "1 partition with another spelling of a value that there is",
+        "the first is region=1.50 (value-spelling, hive)",
+    ];
+    refused(&here, "", &notes);
+    // They are no lines, which could be left out one by one.
+    here.rules(&rules.replace("format ", "on_trap = \"skip\"\nformat "));
+    refused(&here, "", &notes[..1]);
+    here.remove("data/x");
+    here.rules(&rules.replace("hive", "athena"));
+    here.run("apply --yes")
+        .ends(0, &["warning value-spelling (athena), 1 partition of `taxes`", "✓ 2 manifests written"]);
+}
+
+#[test]
 fn keys_that_no_manifest_can_name() {
     let rules = TAXES.replace("'data/", "'s3://b/data/");
     let here = Here::new(&rules, &[]);

@@ -11,7 +11,7 @@ use crate::listing::survey::Listed;
 use crate::map::Why;
 use crate::map::shapes::Shapes;
 use crate::plan::cost::Cost;
-use crate::plan::traps::{Level, ReaderName, Trap};
+use crate::plan::traps::{Level, On, ReaderName, Trap};
 use crate::plan::{Action, Change, Counts, Kind, PLAN_VERSION, Partition, Requirement, TablePlan};
 
 /// Writes one document and a newline.
@@ -106,7 +106,9 @@ struct Trapped {
     readers: Vec<String>,
     /// Of a trap on lines.
     lines: Option<u64>,
-    /// A line, or what was found on the table.
+    /// Of a trap on partitions.
+    partitions: Option<u64>,
+    /// A line, a partition, or what was found on the table.
     found: String,
     reason: &'static str,
     help: &'static str,
@@ -216,14 +218,15 @@ fn traps(table: &DrawnTable) -> Vec<Trapped> {
         Level::Error => "error",
     };
     let of_table = table.traps.on_table().iter().map(|finding| (finding.of(), None, finding.detail.clone()));
-    let of_lines = table.trapped.iter().map(|(trap, lines, example)| (trap, Some(lines), example));
-    let both = of_table.chain(of_lines).filter_map(|(trap, lines, found)| {
+    let counted = table.trapped.iter().map(|(trap, count, example)| (trap, Some(count), example));
+    let both = of_table.chain(counted).filter_map(|(trap, count, found)| {
         let level = level(table.traps.level(trap)?);
         Some(Trapped {
             trap: trap.name,
             level,
             readers: readers(trap),
-            lines,
+            lines: count.filter(|_| trap.on == On::Line),
+            partitions: count.filter(|_| trap.on == On::Partition),
             found,
             reason: trap.reason,
             help: trap.help,

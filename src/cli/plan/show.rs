@@ -290,7 +290,7 @@ fn warnings(out: &mut Output, drawn: &Drawn) -> Result<()> {
         for (trap, count, _) in
             table.trapped.iter().filter(|(trap, ..)| table.traps.level(trap) == Some(Level::Warning))
         {
-            note(trap, format!("{} of `{name}`", counted(count, "line")));
+            note(trap, format!("{} of `{name}`", trap.counted(count)));
         }
     }
     if !found.is_empty() {
