@@ -73,6 +73,9 @@ fn mistakes_in_keys_and_values_are_not_valid() {
         "[table.t]\npick = { on = '{x}' }",
         "[table.t]\nlike = 'glue:x'",
         "[table.'a table']",
+        "[catalog]\ntype = 'aws'",
+        "[catalog]\ncatalog_id = '12'",
+        "[table.t.catalog]\nendpoint = 'x'",
         "[[table.t.rule]]\nmatches = 's3://b/x/*'",
         "[[table.t.rule]]\nmatch = ['s3://b/x/*']",
         "[[table.t.rule]]\nmatch = 's3://b/x/'\nline = 'folder'",
@@ -99,7 +102,8 @@ fn the_schema_has_every_key_and_no_other() {
         (&keys::LISTING, "/properties/listing/items/properties"),
         (&keys::FORMAT, &format!("{table}/format/anyOf/1/properties")),
         (&keys::PICK, &format!("{table}/pick/anyOf/0/properties")),
-    ] as [(&Section, &str); 8]
+        (&keys::CATALOG, "/properties/catalog/properties"),
+    ] as [(&Section, &str); 9]
     {
         let properties = at(pointer).as_object().expect("properties are an object");
         let mut known: Vec<&str> = section.keys.iter().map(|key| key.name).collect();

@@ -26,6 +26,7 @@ pub fn table(partitioned_by: &[(&str, &str)]) -> Table {
         properties: Vec::new(),
         ddl: None,
         partitions: Partitions::Registered,
+        catalog: None,
         publish: Publish::Refresh,
         accept_moves: false,
         append_only: false,

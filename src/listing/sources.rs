@@ -205,6 +205,7 @@ mod tests {
             lookups: Vec::new(),
             listings,
             tables: Vec::new(),
+            catalog: None,
             removed: Vec::new(),
         }
     }

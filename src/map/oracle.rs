@@ -126,6 +126,7 @@ fn rules(template: &Template, ignore_case: bool) -> Rules {
         ddl: None,
         layout: Layout { parts: Vec::new(), custom: false },
         partitions: Default::default(),
+        catalog: None,
         publish: Default::default(),
         accept_moves: false,
         append_only: false,
@@ -144,6 +145,7 @@ fn rules(template: &Template, ignore_case: bool) -> Rules {
         lookups: Vec::new(),
         listings: Vec::new(),
         tables: vec![table],
+        catalog: None,
         removed: Vec::new(),
     }
 }

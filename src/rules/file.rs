@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::across;
+use super::catalog;
 use super::check;
 use super::column::{self, as_name, is_name};
 use super::ddl_in;
@@ -152,8 +153,14 @@ impl<'c> Reader<'c> {
             _ => Claim::Every,
         };
         let listings = self.listings(file);
+        let catalog = file.section("catalog");
+        let outer = Outer { defaults: defaults.as_ref(), catalog: catalog.as_ref() };
         let drafts: Vec<Draft<'a>> =
-            file.named("table").into_iter().map(|(name, own)| self.table(name, own, defaults.as_ref())).collect();
+            file.named("table").into_iter().map(|(name, own)| self.table(name, own, outer)).collect();
+        let mut said = Vec::new();
+        let of_removed = catalog::read(catalog.as_ref(), None, None, &mut said);
+        // With tables, what is wrong has been said of each.
+        self.found.extend(said.into_iter().filter(|_| drafts.is_empty()));
         let removed = self.removed(file);
         if drafts.is_empty() && removed.is_empty() && !file.has("table") && !self.context.is_broken() {
             let error = Diagnostic::error(0..0, "the file has no table");
@@ -167,7 +174,10 @@ impl<'c> Reader<'c> {
         let listings = listings.into_iter().map(|(listing, _)| listing).collect();
         let removed = removed.into_iter().map(|(removed, _)| removed).collect();
         let lookups = std::mem::take(&mut self.context.lookups);
-        (Rules { path: path.to_owned(), project, claim, lookups, listings, tables, removed }, drafts)
+        (
+            Rules { path: path.to_owned(), project, claim, lookups, listings, catalog: of_removed, tables, removed },
+            drafts,
+        )
     }
 
     fn project(&mut self, text: &Text<'_>) -> Option<String> {
@@ -266,7 +276,8 @@ impl<'c> Reader<'c> {
         removed
     }
 
-    fn table<'a>(&mut self, name: Name<'a>, own: Node<'a>, defaults: Option<&Node<'a>>) -> Draft<'a> {
+    fn table<'a>(&mut self, name: Name<'a>, own: Node<'a>, outer: Outer<'_, 'a>) -> Draft<'a> {
+        let defaults = outer.defaults;
         self.name(&name, "table");
         let layers = Layers { own: &own, defaults };
         let partition_texts = layers.one("partitioned_by", Node::texts).unwrap_or_default();
@@ -326,6 +337,9 @@ impl<'c> Reader<'c> {
             Some("projection") => Partitions::Projection,
             _ => Partitions::Registered,
         };
+        let own_catalog = own.section("catalog");
+        let database = data.ddl.as_ref().and_then(|ddl| ddl.statement.database.as_deref());
+        let catalog = catalog::read(outer.catalog, own_catalog.as_ref(), database, &mut self.found);
         let table = Table {
             name: name.value.to_owned(),
             line: self.context.lines.line(own.span.start),
@@ -339,6 +353,7 @@ impl<'c> Reader<'c> {
             ddl: data.ddl,
             layout,
             partitions,
+            catalog,
             publish: self.publish(&layers),
             accept_moves: layers.word("moves") == Some("accept"),
             append_only: layers.one("append_only", Node::flag).unwrap_or(false),
@@ -351,6 +366,7 @@ impl<'c> Reader<'c> {
             tests,
         };
         check::table(&self.context, &table, &head, &own, &data.column_spans, &rules, &mut self.found);
+        catalog::check(&table, &name, location_text.as_ref(), &own, &data.column_spans, &mut self.found);
         Draft { table, name, location: location_text, rules, node: own, tests: test_nodes.len() }
     }
 
@@ -665,6 +681,13 @@ struct Data {
     span: Range<usize>,
     /// Of the statement's PARTITIONED BY.
     partition_place: Option<Inside>,
+}
+
+/// What the file says for all tables.
+#[derive(Clone, Copy)]
+struct Outer<'n, 'a> {
+    defaults: Option<&'n Node<'a>>,
+    catalog: Option<&'n Node<'a>>,
 }
 
 /// A table and the defaults under it.

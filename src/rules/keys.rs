@@ -101,6 +101,8 @@ pub const ENGINES: &[&str] = &["athena", "trino", "spark", "hive"];
 pub const SKIPS: &[&str] = &["markers", "hidden", "folder", "empty", "archived"];
 
 const TEXT: Shape = Shape::Text { what: "text", pattern: "", words: &[] };
+const WORD: Shape = Shape::Text { what: "text without spaces", pattern: "\\S+", words: &[] };
+const URL: Shape = Shape::Text { what: "a URL as text", pattern: "https?://.+", words: &[] };
 const TEMPLATE: Shape = Shape::Text { what: "a template in '…'", pattern: "", words: &[] };
 const EXPRESSION: Shape = Shape::Text { what: "text with captures, such as \"{snapshot}\"", pattern: "", words: &[] };
 const LOCATION: Shape = Shape::Text { what: "a URI or a folder, as text", pattern: "", words: &[] };
@@ -161,8 +163,8 @@ pub static FILE: Section = Section {
         },
         Key {
             name: "catalog",
-            shape: Shape::Later("`restitch ddl` prints the statements to run in the catalog"),
-            doc: "Not available yet.",
+            shape: Shape::Section(&CATALOG),
+            doc: "Where tables are registered, unless a table says otherwise; without it nowhere: `restitch ddl` prints the statements to run.",
             example: "",
         },
     ],
@@ -348,6 +350,12 @@ pub static TABLE: Section = Section {
     doc: "A table: its columns, how its data is read, and the rules that feed it.",
     keys: table_keys![
         Key {
+            name: "catalog",
+            shape: Shape::Section(&CATALOG),
+            doc: "Where this table is registered: what differs from the file's `[catalog]`.",
+            example: "",
+        },
+        Key {
             name: "rule",
             shape: Shape::Sections(&RULE),
             doc: "The table's rules; the first that takes an object has it.",
@@ -474,12 +482,7 @@ pub static LISTING: Section = Section {
             doc: "A file with the listing, instead of a live one: text, JSON lines, CSV. Relative to the rule file.",
             example: "\"keys.txt\"",
         },
-        Key {
-            name: "endpoint",
-            shape: Shape::Text { what: "a URL as text", pattern: "https?://.+", words: &[] },
-            doc: "The S3 endpoint.",
-            example: "\"http://127.0.0.1:9000\"",
-        },
+        Key { name: "endpoint", shape: URL, doc: "The S3 endpoint.", example: "\"http://127.0.0.1:9000\"" },
         Key { name: "region", shape: TEXT, doc: "The bucket's region; found if not said.", example: "\"eu-west-1\"" },
         Key { name: "profile", shape: TEXT, doc: "The AWS profile to use.", example: "\"logs\"" },
         Key { name: "requester_pays", shape: Shape::Flag, doc: "Whether we pay for the requests.", example: "true" },
@@ -489,6 +492,54 @@ pub static LISTING: Section = Section {
             shape: Shape::Flag,
             doc: "Whether the bucket stands in the path instead of the host name.",
             example: "true",
+        },
+    ],
+};
+
+pub static CATALOG: Section = Section {
+    header: "[catalog]",
+    doc: "Where tables are registered: with it, `plan` and `apply` keep a catalog's tables and partitions as they keep manifests.",
+    keys: &[
+        Key {
+            name: "type",
+            shape: Shape::Word(&["none", "glue", "hive"]),
+            doc: "The AWS Glue Data Catalog, a Hive metastore, or none.",
+            example: "\"glue\"",
+        },
+        Key {
+            name: "database",
+            shape: TEXT,
+            doc: "The database that the tables stand in, in lower case. If not said, the one that the table's own DDL names.",
+            example: "\"sales\"",
+        },
+        Key {
+            name: "region",
+            shape: WORD,
+            doc: "glue: the region of the catalog; as the AWS settings say if not said.",
+            example: "\"eu-west-1\"",
+        },
+        Key { name: "profile", shape: WORD, doc: "glue: the AWS profile to use.", example: "\"analytics\"" },
+        Key {
+            name: "endpoint",
+            shape: URL,
+            doc: "glue: another endpoint than the region's own.",
+            example: "\"http://127.0.0.1:5000\"",
+        },
+        Key {
+            name: "catalog_id",
+            shape: Shape::Text {
+                what: "an account of 12 digits as text, and a catalog within it behind a colon",
+                pattern: "[0-9]{12}(?::\\S+)?",
+                words: &[],
+            },
+            doc: "glue: the account whose catalog it is, if it is another's.",
+            example: "\"123456789012\"",
+        },
+        Key {
+            name: "uri",
+            shape: TEXT,
+            doc: "hive: where the metastore listens.",
+            example: "\"thrift://metastore.example.com:9083\"",
         },
     ],
 };

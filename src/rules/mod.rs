@@ -1,6 +1,7 @@
 //! What the user writes: the rule file, read and checked, every mistake at once.
 
 mod across;
+mod catalog;
 mod check;
 mod column;
 pub mod date;

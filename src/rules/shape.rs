@@ -43,8 +43,9 @@ fn available(section: &'static Section) -> impl Iterator<Item = &'static str> {
     section.keys.iter().filter(|key| !matches!(key.shape, Shape::Later(_))).map(|key| key.name)
 }
 
-fn everywhere() -> [&'static Section; 7] {
-    [&keys::RULE, &keys::TABLE, &keys::DEFAULTS, &keys::TEST, &keys::LISTING, &keys::FORMAT, &keys::PICK]
+fn everywhere() -> [&'static Section; 8] {
+    use keys::{CATALOG, DEFAULTS, FORMAT, LISTING, PICK, RULE, TABLE, TEST};
+    [&RULE, &TABLE, &DEFAULTS, &TEST, &LISTING, &FORMAT, &PICK, &CATALOG]
 }
 
 /// The entries of a TOML table in the order of the text.

@@ -22,6 +22,8 @@ pub struct Rules {
     pub claim: Claim,
     pub lookups: Vec<Lookup>,
     pub listings: Vec<ListingSource>,
+    /// `[catalog]`, if it says enough by itself: for tables that left the file.
+    pub catalog: Option<CatalogSettings>,
     /// In the order of the text.
     pub tables: Vec<Table>,
     /// `[removed] name = 's3://…/'`: locations of tables that left the file and are to be emptied.
@@ -93,6 +95,8 @@ pub struct Table {
     /// `layout = '{region}/'`: texts and columns; the default is `col=value/` for each.
     pub layout: Layout,
     pub partitions: Partitions,
+    /// Where it is registered; `None`: nowhere.
+    pub catalog: Option<CatalogSettings>,
     pub publish: Publish,
     pub accept_moves: bool,
     pub append_only: bool,
@@ -112,6 +116,13 @@ pub struct Column {
     pub name: String,
     pub ddl_type: String,
     pub comment: Option<String>,
+}
+
+impl Table {
+    /// Its name in catalogs, which keep names in lower case.
+    pub fn catalog_name(&self) -> String {
+        self.name.to_ascii_lowercase()
+    }
 }
 
 impl Column {
@@ -185,6 +196,23 @@ pub enum Partitions {
     #[default]
     Registered,
     Projection,
+}
+
+/// `[catalog]`, with the table's own over it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CatalogSettings {
+    /// In lower case.
+    pub database: String,
+    pub service: CatalogService,
+}
+
+/// What the catalog is and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CatalogService {
+    /// All from the SDK's own settings where `None`.
+    Glue { region: Option<String>, profile: Option<String>, endpoint: Option<String>, catalog_id: Option<String> },
+    /// A Hive metastore; an IPv6 host without its brackets.
+    Hive { host: String, port: u16 },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -47,6 +47,7 @@ pub fn table(name: &str, columns: &[&str], rules: u32) -> Table {
         properties: vec![],
         ddl: None,
         partitions: Partitions::Registered,
+        catalog: None,
         publish: Publish::Refresh,
         accept_moves: false,
         append_only: false,
