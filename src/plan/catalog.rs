@@ -63,3 +63,52 @@ pub struct FieldChange {
     pub old: Option<String>,
     pub new: Option<String>,
 }
+
+impl TableDefinition {
+    /// What becomes of `there` when it is updated to this. Parameters that nobody stated stay, but for `removed`; so do
+    /// columns where none are stated, and comments where none is.
+    #[must_use]
+    pub fn over(&self, there: &TableDefinition, removed: &[String]) -> TableDefinition {
+        TableDefinition {
+            columns: columns_over(&self.columns, &there.columns),
+            partition_keys: columns_over(&self.partition_keys, &there.partition_keys),
+            storage: self.storage.clone(),
+            comment: self.comment.clone().or_else(|| there.comment.clone()),
+            parameters: parameters_over(&self.parameters, &there.parameters, removed),
+        }
+    }
+}
+
+impl PartitionDefinition {
+    /// What becomes of `there` when it is updated to this, as [`TableDefinition::over`].
+    #[must_use]
+    pub fn over(&self, there: &PartitionDefinition) -> PartitionDefinition {
+        PartitionDefinition {
+            values: self.values.clone(),
+            columns: columns_over(&self.columns, &there.columns),
+            storage: self.storage.clone(),
+            parameters: parameters_over(&self.parameters, &there.parameters, &[]),
+        }
+    }
+}
+
+fn columns_over(stated: &[CatalogColumn], there: &[CatalogColumn]) -> Vec<CatalogColumn> {
+    if stated.is_empty() {
+        return there.to_vec();
+    }
+    let comment = |name: &str| there.iter().find(|column| column.name == name)?.comment.clone();
+    let over = |column: &CatalogColumn| CatalogColumn {
+        comment: column.comment.clone().or_else(|| comment(&column.name)),
+        ..column.clone()
+    };
+    stated.iter().map(over).collect()
+}
+
+fn parameters_over(
+    stated: &BTreeMap<String, String>,
+    there: &BTreeMap<String, String>,
+    removed: &[String],
+) -> BTreeMap<String, String> {
+    let kept = there.iter().filter(|(name, _)| !removed.contains(name));
+    kept.chain(stated).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
