@@ -3,6 +3,9 @@
 //! An adapter talks to one database of one catalog. It changes only the fields that [`crate::plan::catalog`] has types for
 //! and writes back everything else as it read it.
 
+pub mod conformance;
+pub mod memory;
+
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -29,7 +32,7 @@ pub trait Catalog: Debug + Send + Sync {
     /// `Conflict` if a table of that name has come to be meanwhile; `NotFound` if there is no database.
     async fn create_table(&self, name: &str, table: &TableDefinition) -> Result<()>;
 
-    /// Makes our fields of the table those of `table`: parameters that `removed` names go, any other foreign one stays.
+    /// Makes the table what [`TableDefinition::over`] says; what that has no type for stays as it is.
     ///
     /// # Errors
     /// `Conflict` if it is not any more as `version` says, or gone.
@@ -41,18 +44,19 @@ pub trait Catalog: Debug + Send + Sync {
         removed: &[String],
     ) -> Result<()>;
 
-    /// Every partition of the table, in the catalog's order, a page at a time.
+    /// Every partition of the table, in the catalog's order, a page at a time; `NotFound` if there is no table.
     fn partitions<'a>(&'a self, name: &str) -> BoxStream<'a, Result<Vec<PartitionDefinition>>>;
 
     /// Those of the partitions with these values that are there.
     async fn partitions_of(&self, name: &str, values: &[Vec<String>]) -> Result<Vec<PartitionDefinition>>;
 
     /// Adds partitions, however many; each that could not be is returned with its index. One that is there already is a
-    /// `Conflict`, and is left as it is.
+    /// `Conflict`, and is left as it is. After an error of the whole call some may have been added; the same holds of
+    /// updates and deletes.
     async fn create_partitions(&self, name: &str, partitions: &[PartitionDefinition]) -> Result<Vec<(usize, Error)>>;
 
-    /// Makes our fields of partitions those of `partitions`; what else they have stays. One that is not there is
-    /// `NotFound`.
+    /// Makes each partition what [`PartitionDefinition::over`] says; what that has no type for stays as it is. One that
+    /// is not there is `NotFound`.
     async fn update_partitions(&self, name: &str, partitions: &[PartitionDefinition]) -> Result<Vec<(usize, Error)>>;
 
     /// Unregisters partitions by their values; one that is not there counts as gone.

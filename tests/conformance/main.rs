@@ -1,10 +1,11 @@
-//! Every adapter against the public suites: `listing::conformance` and `store::conformance`. One adapter a file.
+//! Every adapter against the public suites of listings, stores and catalogs. One adapter a file.
 #![cfg(feature = "io")]
 
 mod broken;
 mod folder;
 mod lines;
 mod memory;
+mod memory_catalog;
 #[cfg(feature = "object_store")]
 mod object_store;
 #[cfg(feature = "s3")]
