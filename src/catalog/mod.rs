@@ -71,6 +71,9 @@ pub trait Catalog: Debug + Send + Sync {
 pub struct Entry {
     pub table: TableDefinition,
     pub version: Version,
+    /// As the catalog says it: `EXTERNAL_TABLE`, `MANAGED_TABLE`, `VIRTUAL_VIEW`; `None` where it says nothing. What is
+    /// made here is `EXTERNAL_TABLE`, and stays what it was when it is updated.
+    pub table_type: Option<String>,
 }
 
 /// What a table's state is known by: Glue's VersionId, or a digest of all that was read where a catalog has none.
