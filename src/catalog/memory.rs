@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
-use super::{Catalog, Entry, Version};
+use super::{Catalog, EXTERNAL_TABLE, Entry, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::catalog::{PartitionDefinition, TableDefinition};
 
@@ -19,6 +19,9 @@ use crate::plan::catalog::{PartitionDefinition, TableDefinition};
 const READ_BATCH: usize = 1_000;
 const WRITE_BATCH: usize = 100;
 const DELETE_BATCH: usize = 25;
+
+/// The mark that says another type of a table than [`EXTERNAL_TABLE`].
+const TABLE_TYPE: &str = "table_type";
 
 /// One database, there from the start; a clone is the same.
 #[derive(Clone)]
@@ -173,7 +176,7 @@ impl Memory {
     }
 
     /// Sets what the port has no type for (an owner, a crawler's note), past script and counts: on a table, or on the
-    /// partition with these values.
+    /// partition with these values. A table's `table_type` is what it says of itself.
     ///
     /// # Panics
     /// If there is no such table or partition.
@@ -315,8 +318,11 @@ impl Catalog for Memory {
         let name = name.to_lowercase();
         let call = Call { operation: Operation::Table, table: &name, partitions: &[] };
         self.call(call, |state, _| {
-            let entry =
-                |table: &Table| Entry { table: table.definition.clone(), version: Version(table.version.to_string()) };
+            let entry = |table: &Table| Entry {
+                table: table.definition.clone(),
+                version: Version(table.version.to_string()),
+                table_type: Some(table.marks.get(TABLE_TYPE).map_or(EXTERNAL_TABLE, String::as_str).to_owned()),
+            };
             Ok(state.tables.get(&name).map(entry))
         })
         .await

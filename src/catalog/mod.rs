@@ -66,13 +66,15 @@ pub trait Catalog: Debug + Send + Sync {
     fn requests(&self) -> u64;
 }
 
+/// The type of table that restitch makes and takes over.
+pub const EXTERNAL_TABLE: &str = "EXTERNAL_TABLE";
+
 /// A table as it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub table: TableDefinition,
     pub version: Version,
-    /// As the catalog says it: `EXTERNAL_TABLE`, `MANAGED_TABLE`, `VIRTUAL_VIEW`; `None` where it says nothing. What is
-    /// made here is `EXTERNAL_TABLE`, and stays what it was when it is updated.
+    /// As the catalog says it: [`EXTERNAL_TABLE`], `MANAGED_TABLE`, `VIRTUAL_VIEW`; `None` where it says nothing.
     pub table_type: Option<String>,
 }
 
