@@ -153,6 +153,16 @@ impl Uri {
         Uri::new(self.bucket.clone(), format!("{}{rest}", self.key))
     }
 
+    /// The directory beside this one that is called after it and `name`: `s3://b/taxes--0a1b2c3d/` for `--0a1b2c3d`; this
+    /// one itself for no name.
+    pub fn sibling(&self, name: &str) -> Uri {
+        if name.is_empty() {
+            return self.clone();
+        }
+        let stem = self.key.as_str().strip_suffix('/').unwrap_or(&self.key);
+        Uri::new(self.bucket.clone(), format!("{stem}{name}/"))
+    }
+
     pub fn shown(&self) -> String {
         Shown(&self.raw()).to_string()
     }
@@ -162,6 +172,12 @@ impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.raw())
     }
+}
+
+/// Whether [`Uri::sibling`] takes it for a name: two dashes and 8 hex digits.
+pub fn is_sibling(name: &str) -> bool {
+    let digits = name.strip_prefix("--").map(str::as_bytes);
+    digits.is_some_and(|digits| digits.len() == 8 && digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Text on its way to a terminal: control characters, bidi controls and line separators are shown as `\u{…}`, so that a

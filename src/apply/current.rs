@@ -13,6 +13,7 @@ use crate::plan::brakes::{self, Allowed, Braked};
 use crate::plan::manifest::{self, Desired, MARKER, Shape};
 use crate::plan::marker::Marker;
 use crate::plan::merge::{Merge, Published, Step};
+use crate::plan::switch::{self, Reason, Switch};
 use crate::plan::{Draft, Kind, Requirement, Seen, TablePlan};
 use crate::rules::table::{Publish, Removed, Table};
 use crate::store::Store;
@@ -52,8 +53,8 @@ pub struct Planned {
 /// begun: the plan holds only as long as nobody has written since, or an older listing would undo a newer one.
 ///
 /// # Errors
-/// `Unsupported` for what cannot be published (`publish = "switch"`, values that make no key), `Corrupt` for a listing
-/// that is none, and the store's own errors. What a person may let happen is among the refusals.
+/// `Unsupported` for what cannot be published (values that make no key, a switch at a bucket's root), `Corrupt` for a
+/// listing that is none, and the store's own errors. What a person may let happen is among the refusals.
 pub async fn table(
     store: &dyn Store,
     table: &Table,
@@ -62,16 +63,18 @@ pub async fn table(
     planning: &Planning,
 ) -> Result<Planned> {
     let location = publishable(table)?;
-    let wanted = Marker::new(planning.project.as_deref(), table);
-    let not_ours = |found: &Found| {
-        let foreign = foreign_marker(found, &wanted, location).filter(|_| !planning.adopt);
-        foreign.or_else(|| other_reading(found, &wanted, table))
-    };
-    let mut refusals: Vec<Error> = found.iter().filter_map(not_ours).collect();
+    let mut wanted = Marker::new(planning.project.as_deref(), table);
+    let foreign = |found: &Found| foreign_marker(found, &wanted, location).filter(|_| !planning.adopt);
+    let mut refusals: Vec<Error> = found.iter().filter_map(foreign).collect();
     if !refusals.is_empty() {
         return Ok(Planned { plan: None, refusals });
     }
     refusals.extend(found.iter().filter_map(|found| under_way(found, &table.name)));
+    if let Some(found) = &found {
+        (wanted.current, wanted.replaced) = (found.marker.current.clone(), found.marker.replaced.clone());
+    }
+    let read_otherwise = found.as_ref().and_then(|found| read_otherwise(&found.marker, &wanted));
+    let current = &wanted.directory(location);
     let shape = Shape::of(table);
     let taken_by_rule = groups.taken_by_rule;
     let bytes = (groups.bytes > 0 || groups.partitions.is_empty()).then_some(groups.bytes);
@@ -82,19 +85,28 @@ pub async fn table(
         return Ok(Planned { plan: None, refusals });
     }
     let desired = manifest::desired(&shape, location, groups.partitions, store.traits().folds_case)?;
-    let draft = Draft::new(shape.clone()).withholding(groups.withheld);
-    let mut compared = compare(store, location, draft, shape, desired).await?;
-    match compared.ownership(location, found.is_some(), planning) {
+    let draft = Draft::new(shape.clone()).withholding(groups.withheld).keeping(found.is_some());
+    let mut compared = match (&found, read_otherwise) {
+        (Some(found), Some(Reason::Layout)) => Compared::with_another_layout(draft, desired, &found.marker),
+        _ => compare(store, current, draft, shape, desired).await?,
+    };
+    match compared.ownership(current, found.is_some(), planning) {
         Some(_) if found.is_none() && lease::read(store, location).await?.is_some() => {
             refusals.push(begun(&table.name))
         }
         foreign => refusals.extend(foreign),
     }
-    let moves = compared.moves(store, location).await?;
-    if !(planning.accept_moves || table.accept_moves) {
-        refusals.extend(compared.draft.moves_refused(&table.name, &moves));
+    let moves = compared.moves(store, current).await?;
+    let was_published = found.as_ref().is_some_and(|found| found.marker.applied.is_some());
+    let asked = table.publish == Publish::Switch && was_published && !compared.draft.changes.is_empty();
+    let reason = read_otherwise.or(asked.then_some(Reason::Asked));
+    compared.draft.moved_lines = moves.len() as u64;
+    if reason.is_none() {
+        if !(planning.accept_moves || table.accept_moves) {
+            refusals.extend(compared.draft.moves_refused(&table.name, &moves));
+        }
+        compared.draft.settle(&moves);
     }
-    compared.draft.settle(&moves);
     let draft = &mut compared.draft;
     draft.before.bytes = found.as_ref().and_then(|found| found.marker.applied.as_ref()?.counts.bytes);
     draft.after.bytes = bytes;
@@ -110,7 +122,10 @@ pub async fn table(
     refusals.extend(braked.errors(&planning.allowed));
     refusals.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
     refusals.extend(brakes::too_old(&table.name, &table.limits, planning.as_of, planning.now));
-    let plan = compared.plan(Kind::Refresh, location, found.as_ref(), wanted);
+    let plan = match (reason, &found) {
+        (Some(reason), Some(found)) => compared.switch(reason, location, found, wanted)?,
+        _ => compared.plan(Kind::Refresh, location, found.as_ref(), wanted),
+    };
     Ok(Planned { plan: Some(plan), refusals })
 }
 
@@ -132,9 +147,10 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
         return refused(error);
     }
     let Some(shape) = found.marker.shape() else { return refused(no_marker(removed)) };
-    let mut compared = compare(store, location, Draft::new(shape.clone()), shape, Vec::new()).await?;
+    let current = &found.marker.directory(location);
+    let mut compared = compare(store, current, Draft::new(shape.clone()), shape, Vec::new()).await?;
     let mut refusals: Vec<Error> = under_way(&found, &removed.name).into_iter().collect();
-    refusals.extend(compared.ownership(location, true, planning));
+    refusals.extend(compared.ownership(current, true, planning));
     compared.draft.before.bytes = found.marker.applied.as_ref().and_then(|applied| applied.counts.bytes);
     compared.draft.after.bytes = Some(0);
     let plan = compared.plan(Kind::Remove, location, Some(&found), wanted);
@@ -150,12 +166,6 @@ pub fn publishable(table: &Table) -> Result<&Uri> {
     let missing = |what: &str, help: String| {
         Err(Error::new(ErrorKind::Rules, format!("table `{name}` cannot be published: it has no {what}")).help(help))
     };
-    if table.publish == Publish::Switch {
-        let message = format!("table `{name}` asks for `publish = \"switch\"`, which this version does not have");
-        return Err(
-            Error::new(ErrorKind::Unsupported, message).help(format!("in [table.{name}]: publish = \"refresh\""))
-        );
-    }
     if table.format.is_none() {
         return missing("format", format!("in [table.{name}]: format = \"csv\""));
     }
@@ -224,6 +234,14 @@ async fn body(store: &dyn Store, uri: &Uri) -> Result<Option<(Vec<u8>, String)>>
 }
 
 impl Compared {
+    /// What is published lies in another layout: nothing of it stays, and how much it is the marker says.
+    fn with_another_layout(mut draft: Draft, desired: Vec<Desired>, published: &Marker) -> Compared {
+        desired.into_iter().for_each(|one| draft.push(Seen::Step(Step::Create(one))));
+        draft.before = published.applied.as_ref().map(|applied| applied.counts).unwrap_or_default();
+        draft.removed_lines = draft.before.lines.saturating_sub(draft.after.lines);
+        Compared { draft, own: 0, others: 0, samples: Vec::new() }
+    }
+
     /// A listed object as a manifest of the table's own shape; anything else is counted.
     fn classify(&mut self, object: &Object<'_>, location: &Uri, shape: &Shape) -> Option<Published> {
         let key = object.key.strip_prefix(location.key.as_str())?;
@@ -286,6 +304,36 @@ impl Compared {
         Ok(suspects.moves(|at| &changes[at as usize].body))
     }
 
+    /// A plan that puts everything into a directory of its own.
+    ///
+    /// # Errors
+    /// `Unsupported` where there can be no directory beside the location, or where its keys would be too long.
+    fn switch(mut self, reason: Reason, location: &Uri, found: &Found, mut marker: Marker) -> Result<TablePlan> {
+        let before = found.marker.clone();
+        let kept = self.draft.kept();
+        let all = switch::expected(&kept, &self.draft.changes);
+        marker.current = switch::directory(&marker, &all, &before.current);
+        let directory = marker.directory(location);
+        let table = &marker.table;
+        if location.key.is_empty() {
+            let message = format!("`{}` cannot be switched: nothing lies beside {}", Shown(table), location.shown());
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .help(format!("in [table.{table}]: location = '{}{table}/'", location.raw())));
+        }
+        if let Some(long) = all.iter().find(|one| directory.key.len() + one.key.len() > manifest::KEY_LIMIT_BYTES) {
+            let message = format!(
+                "`{}` cannot be switched: {} is longer than the {} bytes that S3 takes",
+                Shown(table),
+                directory.join(long.key).shown(),
+                manifest::KEY_LIMIT_BYTES
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message).help("give the table a shorter `location`"));
+        }
+        let mut plan = self.plan(Kind::Switch, location, Some(found), marker);
+        plan.switch = Some(Switch { before, kept, reason });
+        Ok(plan)
+    }
+
     fn plan(self, kind: Kind, location: &Uri, found: Option<&Found>, marker: Marker) -> TablePlan {
         let Compared { draft, own, .. } = self;
         // Only with `--adopt` does a plan come to be where this holds.
@@ -294,6 +342,7 @@ impl Compared {
             table: marker.table.clone(),
             location: location.raw(),
             kind,
+            switch: None,
             columns: marker.columns.iter().filter_map(|column| Some(column.split_once(' ')?.0.to_owned())).collect(),
             before: draft.before,
             after: draft.after,
@@ -331,35 +380,13 @@ pub(crate) fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri) -> 
     )
 }
 
-/// A change of how bytes are read, or of the partition columns: readers would see a mix of old and new.
-pub(super) fn other_reading(found: &Found, wanted: &Marker, table: &Table) -> Option<Error> {
-    let old = &found.marker;
-    let partitioned = |marker: &Marker| match marker.columns.is_empty() {
-        true => "not partitioned".into(),
-        false => format!("{} in `{}`", marker.columns.join(", "), Shown(&marker.layout)),
-    };
-    let (what, note) = if (&old.columns, &old.layout) != (&wanted.columns, &wanted.layout) {
-        let note = format!("published: {}; now: {}", partitioned(old), partitioned(wanted));
-        ("the partition columns or their layout have", note)
-    } else if old.reading != wanted.reading {
-        (
-            "the format, the serde or the columns have",
-            "readers would see old and new partitions read two ways".to_owned(),
-        )
-    } else {
-        return None;
-    };
-    let name = &table.name;
-    let location = table.location.as_ref().map_or_else(String::new, Uri::shown);
-    Some(
-        Error::new(ErrorKind::Moves, format!("{what} changed since `{name}` was published, which takes a new table"))
-            .note(note)
-            .note("this version does not switch a table over by itself")
-            .help(format!(
-                "by hand: give [table.{name}] another `location`, `restitch apply`, run what `restitch ddl {name}` prints \
-                 in place of the old table, then put the old location under [removed]: {name} = '{location}'"
-            )),
-    )
+/// Why readers would see a mix of old and new if manifests were replaced where they stand.
+fn read_otherwise(old: &Marker, wanted: &Marker) -> Option<Reason> {
+    match (old.lies_as(wanted), old.reads_as(wanted)) {
+        (false, _) => Some(Reason::Layout),
+        (true, false) => Some(Reason::Reading),
+        (true, true) => None,
+    }
 }
 
 /// A plan made while another run writes does not hold: what that run has yet to write is not in it. Should it die, its

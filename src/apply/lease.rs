@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Requirement;
 use crate::plan::manifest::MARKER;
 use crate::plan::marker::{Lease, MARKER_LIMIT_BYTES, MARKER_VERSION, Marker, Unfinished};
-use crate::store::{Condition, ETag, Store};
+use crate::store::{Condition, ETag, Store, Written};
 use crate::uri::{Shown, Uri};
 
 /// How long a lease holds.
@@ -108,12 +108,15 @@ struct State {
     valid_until: Instant,
     /// Whether some write may still land after we have given it up.
     in_doubt: bool,
+    /// The store's clock, in seconds since 1970, and ours when it said so.
+    clock: (i64, Instant),
 }
 
 impl State {
     /// A lease whose write began at `began`.
-    fn new(etag: ETag, began: Instant) -> State {
-        State { etag, renewal: 0, valid_until: began + LEASE - SPARE, in_doubt: false }
+    fn new(written: Written, began: Instant) -> State {
+        let clock = (written.now, Instant::now());
+        State { etag: written.etag, renewal: 0, valid_until: began + LEASE - SPARE, in_doubt: false, clock }
     }
 }
 
@@ -163,7 +166,7 @@ impl<'a> Held<'a> {
             if condition == Condition::Absent && !options.single_writer && options.protocol.conditions {
                 probe(store, &uri, &body).await?;
             }
-            let state = Mutex::new(State::new(written.etag, began));
+            let state = Mutex::new(State::new(written, began));
             return Ok(Held { store, uri, options, marker, state });
         }
         Err(lost.unwrap_or_else(|| taken_over(&uri)))
@@ -172,6 +175,12 @@ impl<'a> Held<'a> {
     /// The marker as it was when we took it, with our lease in it.
     pub fn marker(&self) -> &Marker {
         &self.marker
+    }
+
+    /// The store's clock, in seconds since 1970, as we last heard it and have counted since.
+    pub fn now(&self) -> i64 {
+        let (said, heard) = self.state().clock;
+        said + i64::try_from(heard.elapsed().as_secs()).unwrap_or(0)
     }
 
     /// Does `work` while the lease is renewed beside it. `work` asks [`Held::check`] before each write.
@@ -377,6 +386,9 @@ fn parse(uri: &Uri, body: &[u8]) -> Result<Marker> {
     let marker: Marker = serde_json::from_slice(body).map_err(|error| foreign(error.to_string()))?;
     if marker.restitch != MARKER_VERSION {
         return Err(foreign(format!("it has version {}, not {MARKER_VERSION}", marker.restitch)));
+    }
+    if !marker.names_directories() {
+        return Err(foreign(format!("it names the directory `{}`", Shown(&marker.current))));
     }
     Ok(marker)
 }

@@ -11,14 +11,19 @@ mod left_out;
 pub mod mapped;
 pub mod prune;
 pub mod refresh;
+pub mod replaced;
 pub mod saved;
+pub mod switch;
 pub mod verify;
 pub(crate) mod write;
 
 use std::time::Duration;
 
 use self::interrupt::Interrupt;
+use self::refresh::Done;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Kind, TablePlan};
+use crate::store::Store;
 
 /// How an apply goes about it.
 #[derive(Clone, Debug)]
@@ -87,6 +92,17 @@ impl Default for Protocol {
             empties: true,
             marker_requires: true,
         }
+    }
+}
+
+/// Carries out `plan`, whose bodies it takes. `as_of` is when its listing was made: ISO, UTC.
+///
+/// # Errors
+/// As [`refresh::table`] and [`switch::table`].
+pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options: &Options) -> Result<Done> {
+    match plan.kind {
+        Kind::Refresh | Kind::Remove => refresh::table(store, plan, as_of, options).await,
+        Kind::Switch => switch::table(store, plan, as_of, options).await,
     }
 }
 

@@ -1,4 +1,5 @@
-//! What has long been empty is taken away: manifests that hold no line for over 24 h, and tables that have left the rules.
+//! What has long been empty or replaced is taken away: manifests that hold no line for over 24 h, directories that a
+//! switch has left for as long, and tables that have left the rules.
 //!
 //! A query that was running when a partition emptied is done by then. Only keys of exactly the table's own shape are ever
 //! deleted, under the same lease as every other write, and only what is still empty when it is looked at again.
@@ -8,8 +9,9 @@ use std::collections::HashMap;
 use futures::TryStreamExt;
 
 use super::Options;
-use super::current::{foreign_marker, other_reading};
+use super::current::foreign_marker;
 use super::lease::{self, Claim, Found, Held};
+use super::replaced::{self, Old};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::manifest::{MARKER, Shape};
 use crate::plan::marker::Marker;
@@ -34,6 +36,10 @@ pub struct Pruning {
     pub gone: Vec<Gone>,
     /// Empty manifests that have yet to wait.
     pub waiting: u64,
+    /// Directories that have not been current for long enough, with all that is the table's in them.
+    pub replaced: Vec<Old>,
+    /// Those that have yet to wait.
+    pub replaced_lately: u64,
     /// Whether nothing of the table is left then, so that its marker goes too.
     pub whole: bool,
     marker: Marker,
@@ -54,7 +60,7 @@ pub struct Gone {
 
 impl Pruning {
     pub fn deletes(&self) -> bool {
-        !self.gone.is_empty() || self.whole
+        !self.gone.is_empty() || self.whole || self.replaced.iter().any(|old| !old.manifests.is_empty())
     }
 }
 
@@ -68,14 +74,17 @@ pub async fn of_table(store: &dyn Store, project: Option<&str>, table: &Table) -
     let Some(location) = &table.location else { return Ok(None) };
     let Some(found) = lease::read(store, location).await? else { return Ok(None) };
     let wanted = Marker::new(project, table);
-    let shape = Shape::of(table);
-    let other_shape =
-        || other_reading(&found, &wanted, table).filter(|_| found.marker.shape().as_ref() != Some(&shape));
-    if let Some(error) = foreign_marker(&found, &wanted, location).or_else(other_shape) {
+    if let Some(error) = foreign_marker(&found, &wanted, location) {
         return Err(error);
     }
+    if !found.marker.lies_as(&wanted) {
+        let message =
+            format!("the partition columns or their layout have changed since `{}` was published", table.name);
+        return Err(Error::new(ErrorKind::Moves, message).help("`restitch apply` first, which publishes it anew"));
+    }
+    let shape = found.marker.shape().ok_or_else(|| unreadable(location))?;
     let mut pruning = look(store, location, &shape, &found).await?;
-    if table.partitioned_by.is_empty() {
+    if shape.columns().len() == 0 {
         pruning.gone.clear();
     }
     pruning.whole = false;
@@ -120,7 +129,8 @@ pub async fn carry_out(store: &dyn Store, pruning: &Pruning, options: &Options) 
     }
 }
 
-/// Deletes what is still as it was; also says whether nothing is left.
+/// Deletes what is still as it was; also says whether nothing is left. What lies in directories that are not current
+/// nobody writes to without this lease.
 async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>) -> Result<(u64, bool)> {
     held.check()?;
     let mut known: HashMap<&str, &str> = HashMap::new();
@@ -128,17 +138,20 @@ async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>) -> Result
     let mut still = Vec::with_capacity(pruning.gone.len());
     let mut left = 0u64;
     let shape = pruning.marker.shape().ok_or_else(|| unreadable(&pruning.location))?;
-    let mut pages = store.list(&pruning.location, None);
+    let directory = pruning.marker.directory(&pruning.location);
+    let mut pages = store.list(&directory, None);
     while let Some(page) = pages.try_next().await? {
         for object in page.objects() {
-            let Some(key) = object.key.strip_prefix(pruning.location.key.as_str()) else { continue };
+            let Some(key) = object.key.strip_prefix(directory.key.as_str()) else { continue };
             match object.size == Some(0) && object.etag == known.get(key).copied() {
-                true => still.push(pruning.location.join(key)),
+                true => still.push(directory.join(key)),
                 false => left += u64::from(shape.values(key).is_some()),
             }
         }
     }
     drop(pages);
+    let old = |old: &'_ Old| old.manifests.iter().map(|one| old.directory.join(&one.key)).collect::<Vec<_>>();
+    still.extend(pruning.replaced.iter().flat_map(old));
     let mut deleted = 0;
     for batch in still.chunks(BATCH) {
         held.check()?;
@@ -164,15 +177,18 @@ async fn look(store: &dyn Store, location: &Uri, shape: &Shape, found: &Found) -
         location: location.clone(),
         gone: Vec::new(),
         waiting: 0,
+        replaced: Vec::new(),
+        replaced_lately: 0,
         whole: false,
         marker: found.marker.clone(),
         requires: Requirement::ETag(found.etag.0.clone()),
     };
+    let directory = found.marker.directory(location);
     let mut filled = 0u64;
-    let mut pages = store.list(location, None);
+    let mut pages = store.list(&directory, None);
     while let Some(page) = pages.try_next().await? {
         for object in page.objects() {
-            let Some(key) = object.key.strip_prefix(location.key.as_str()).filter(|key| *key != MARKER) else {
+            let Some(key) = object.key.strip_prefix(directory.key.as_str()).filter(|key| *key != MARKER) else {
                 continue;
             };
             let Some(values) = shape.values(key) else { continue };
@@ -190,7 +206,13 @@ async fn look(store: &dyn Store, location: &Uri, shape: &Shape, found: &Found) -
             }
         }
     }
-    pruning.whole = filled + pruning.waiting == 0;
+    drop(pages);
+    let since = |old: &Old| old.newest.into_iter().chain(found.marker.replaced.as_ref().map(|it| it.at)).max();
+    let is_due = |old: &Old| since(old).is_some_and(|since| found.now - since > EMPTY_FOR_S);
+    let (due, lately): (Vec<Old>, Vec<Old>) =
+        replaced::all(store, location, &found.marker).await?.into_iter().partition(is_due);
+    (pruning.replaced, pruning.replaced_lately) = (due, lately.len() as u64);
+    pruning.whole = filled + pruning.waiting + pruning.replaced_lately == 0;
     Ok(pruning)
 }
 

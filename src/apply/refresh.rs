@@ -40,12 +40,13 @@ pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options
     }
     let claim = Claim { requires: &plan.marker_requires, marker: &plan.marker, unfinished: true };
     let held = Held::take(store, location, claim, options).await?;
+    let directory = plan.directory()?;
     let all = plan.changes.len() as u64;
     let mut written = 0;
     let writing = async {
         // The marker is safe before the first manifest is there, and every manifest before the marker says so.
         store.settle().await?;
-        manifests(store, location, plan, &held, options, &mut written).await?;
+        manifests(store, &directory, plan, &held, options, &mut written).await?;
         store.settle().await
     };
     match held.while_renewed(writing).await {
@@ -78,7 +79,7 @@ struct Write {
 /// Writes every manifest of the plan; gives up at the first failure, when what is in flight has come to its end.
 async fn manifests(
     store: &dyn Store,
-    location: &Uri,
+    directory: &Uri,
     plan: &mut TablePlan,
     held: &Held<'_>,
     options: &Options,
@@ -92,7 +93,7 @@ async fn manifests(
         let wave: Vec<(Uri, Write)> = wave(&changes)
             .into_iter()
             .filter(|write| options.protocol.empties || plan.changes[write.change].action != Action::Empty)
-            .map(|write| (location.join(&plan.changes[write.change].key), write))
+            .map(|write| (directory.join(&plan.changes[write.change].key), write))
             .collect();
         let writes = stream::iter(wave).map(|(uri, write)| {
             let failed = &failed;

@@ -30,25 +30,26 @@ pub async fn look(store: &dyn Store, plan: &TablePlan, options: &Options) -> Res
         return Ok(false);
     }
     lease::refuse_if_stale(location, &plan.marker_requires, found.as_ref(), options)?;
-    let there = etags(store, location, &plan.changes).await?;
+    let current = &plan.current()?;
+    let there = etags(store, current, &plan.changes).await?;
     let odd = plan.changes.iter().filter(|change| there.get(change.key.as_str()).cloned() != required(change));
-    let mut looks = stream::iter(odd).map(|change| is_as_desired(store, location, change)).buffered(READS);
+    let mut looks = stream::iter(odd).map(|change| is_as_desired(store, current, change)).buffered(READS);
     while let Some((change, as_desired)) = looks.try_next().await? {
         if !as_desired {
-            return Err(stale(&location.join(&change.key)));
+            return Err(stale(&current.join(&change.key)));
         }
     }
     Ok(true)
 }
 
-/// The ETags of those manifests that the plan would change, as a listing of the location has them.
-async fn etags<'c>(store: &dyn Store, location: &Uri, changes: &'c [Change]) -> Result<HashMap<&'c str, String>> {
+/// The ETags of those manifests that the plan would change, as a listing of its directory has them.
+async fn etags<'c>(store: &dyn Store, directory: &Uri, changes: &'c [Change]) -> Result<HashMap<&'c str, String>> {
     let known: HashSet<&str> = changes.iter().map(|change| change.key.as_str()).collect();
     let mut etags = HashMap::with_capacity(changes.len());
-    let mut pages = store.list(location, None);
+    let mut pages = store.list(directory, None);
     while let Some(page) = pages.try_next().await? {
         for object in page.objects() {
-            let below = object.key.strip_prefix(location.key.as_str());
+            let below = object.key.strip_prefix(directory.key.as_str());
             if let Some(key) = below.and_then(|below| known.get(below)) {
                 etags.insert(*key, object.etag.unwrap_or_default().to_owned());
             }
@@ -65,8 +66,8 @@ fn required(change: &Change) -> Option<String> {
 }
 
 /// This plan may have been cut off before: what it has written is no reason to refuse it.
-async fn is_as_desired<'c>(store: &dyn Store, location: &Uri, change: &'c Change) -> Result<(&'c Change, bool)> {
-    let found = store.get(&location.join(&change.key)).await?;
+async fn is_as_desired<'c>(store: &dyn Store, directory: &Uri, change: &'c Change) -> Result<(&'c Change, bool)> {
+    let found = store.get(&directory.join(&change.key)).await?;
     let as_desired = found.is_some_and(|found| {
         let etag = Requirement::ETag(found.etag.0);
         found.body == change.body

@@ -117,9 +117,8 @@ impl There<'_> {
     /// # Errors
     /// Of the stores.
     pub async fn look(&self, store: &dyn Store, plan: &TablePlan) -> Result<Vec<Finding>> {
-        let location = &Uri::parse(&plan.location)?;
-        let compared =
-            stream::iter(&plan.changes).map(|change| Compared::read(store, location, change)).buffered(READS);
+        let current = &plan.current()?;
+        let compared = stream::iter(&plan.changes).map(|change| Compared::read(store, current, change)).buffered(READS);
         let compared: Vec<Compared<'_>> = compared.try_collect().await?;
         let mut asked: HashMap<&[u8], What> = HashMap::new();
         let removed = compared.iter().flat_map(|one| &one.removed);
@@ -192,10 +191,10 @@ struct Compared<'c> {
 }
 
 impl<'c> Compared<'c> {
-    async fn read(store: &dyn Store, location: &Uri, change: &'c Change) -> Result<Compared<'c>> {
+    async fn read(store: &dyn Store, directory: &Uri, change: &'c Change) -> Result<Compared<'c>> {
         let old = match change.requires {
             Requirement::Absent => None,
-            Requirement::ETag(_) => store.get(&location.join(&change.key)).await?,
+            Requirement::ETag(_) => store.get(&directory.join(&change.key)).await?,
         };
         let old = old.map(|old| old.body).unwrap_or_default();
         let (mut removed, mut added) = (Vec::new(), Vec::new());

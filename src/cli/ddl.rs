@@ -1,5 +1,6 @@
 //! `restitch ddl`: the statements that make a table of what is published, or of what a plan would publish. Reads only.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::plan::args::known_table;
 use super::{Exit, Global, Output, Progress, rule_file};
 use crate::apply::mapped::{self, MappedTable, now_s};
 use crate::apply::prune::EMPTY_FOR_S;
-use crate::apply::{current, lease};
+use crate::apply::{current, lease, replaced};
 use crate::ddl::{self, ProjectionBuilder, Statement, TableName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::{Sources, survey};
@@ -35,6 +36,10 @@ pub struct DdlArgs {
     /// Print what a plan would come to, from the rules and a listing, with nothing published
     #[arg(long)]
     planned: bool,
+
+    /// Drop the tables first, for those that are read in another way now; external tables keep their files
+    #[arg(long)]
+    replace: bool,
 
     /// The database of the tables, where the session's own is not meant
     #[arg(long, value_name = "NAME")]
@@ -74,7 +79,10 @@ pub async fn run(global: &Global, args: &DdlArgs) -> Result<Exit> {
         };
         let name = TableName::of(&table, args.database.as_deref());
         out.table(&table)?;
-        write(global, &mut out, &table, &name, &location, partitions)?;
+        if args.replace {
+            out.statement(&ddl::drop_table(&name))?;
+        }
+        write(global, &mut out, &table, &name, partitions)?;
     }
     out.finish()?;
     Ok(Exit::Done)
@@ -82,22 +90,24 @@ pub async fn run(global: &Global, args: &DdlArgs) -> Result<Exit> {
 
 /// The partitions of one table, in byte order of their manifests' keys.
 struct PartitionsOf {
+    /// Where their manifests lie: the location, or what a switch has put in its place.
+    directory: Uri,
+    /// Whether a switch has put it there.
+    switched: bool,
     /// To be added.
     present: Vec<Vec<PartitionValue>>,
-    /// Empty for so long that prune would drop them.
+    /// Those of them that lay in another directory before.
+    moved: HashSet<Vec<PartitionValue>>,
+    /// Empty for so long that prune would drop them, or left behind by a switch.
     gone: Vec<Vec<PartitionValue>>,
 }
 
-fn write(
-    global: &Global,
-    out: &mut Out,
-    table: &Table,
-    name: &TableName,
-    location: &Uri,
-    partitions: PartitionsOf,
-) -> Result<()> {
+fn write(global: &Global, out: &mut Out, table: &Table, name: &TableName, partitions: PartitionsOf) -> Result<()> {
+    let location = &partitions.directory;
+    let follow = partitions.switched.then(|| ddl::set_location(name, location));
     if table.partitioned_by.is_empty() {
-        return out.statement(&ddl::create_table(table, name, location, None)?);
+        out.statement(&ddl::create_table(table, name, location, None)?)?;
+        return follow.map_or(Ok(()), |statement| out.statement(&statement));
     }
     if table.partitions == Partitions::Projection {
         let today = today();
@@ -111,9 +121,11 @@ fn write(
             global.say(format_args!("{}  note: {line}", Shown(&table.name)));
         }
         out.statement(&ddl::create_table(table, name, location, Some(&projection))?)?;
-        return out.statement(&projection.set_properties(name));
+        out.statement(&projection.set_properties(name))?;
+        return follow.map_or(Ok(()), |statement| out.statement(&statement));
     }
     out.statement(&ddl::create_table(table, name, location, None)?)?;
+    follow.map_or(Ok(()), |statement| out.statement(&statement))?;
     if table.engines.contains(&Engine::Athena) && partitions.present.iter().flatten().any(PartitionValue::is_null) {
         global.say(format_args!(
             "{}  note: a partition with NULL is added as Spark takes it; whether Athena does has not been seen",
@@ -121,11 +133,15 @@ fn write(
         ));
     }
     let shape = Shape::of(table);
-    let add = partitions.present.into_iter().map(move |values| {
-        let location = location.join(&shape.directory(&values));
-        ddl::Partition { values, location }
-    });
+    let placed = |values: &Vec<PartitionValue>| ddl::Partition {
+        values: values.clone(),
+        location: location.join(&shape.directory(values)),
+    };
+    let add = partitions.present.iter().map(placed);
     ddl::add_partitions(table, name, add).try_for_each(|statement| out.statement(&statement?))?;
+    // `IF NOT EXISTS` leaves those that are there as they are.
+    let moved = partitions.present.iter().filter(|values| partitions.moved.contains(*values)).map(placed);
+    ddl::set_locations(table, name, moved).try_for_each(|statement| out.statement(&statement?))?;
     ddl::drop_partitions(table, name, partitions.gone).try_for_each(|statement| out.statement(&statement?))
 }
 
@@ -148,13 +164,9 @@ async fn published(
     if let Some(error) = current::foreign_marker(&found, &Marker::new(project, table), location) {
         return Err(error);
     }
-    if found.marker.shape() != Some(shape.clone()) {
-        let message = format!(
-            "`{}` is published as {}, the rules say {}",
-            Shown(&table.name),
-            Shown(&found.marker.layout),
-            Shown(&shape.text())
-        );
+    let wanted = Marker::new(project, table);
+    if !found.marker.reads_as(&wanted) {
+        let message = format!("`{}` is not published as the rules say it now", Shown(&table.name));
         return Err(Error::new(ErrorKind::Moves, message).help("restitch plan says what to do"));
     }
     if found.marker.unfinished.is_some() {
@@ -163,20 +175,52 @@ async fn published(
             Shown(&table.name)
         ));
     }
-    let mut partitions = PartitionsOf { present: Vec::new(), gone: Vec::new() };
+    let directory = found.marker.directory(location);
+    let mut partitions = PartitionsOf::at(directory.clone());
+    partitions.switched = found.marker.replaced.is_some();
     if table.partitioned_by.is_empty() {
         return Ok(partitions);
     }
-    let mut pages = store.list(location, None);
+    let mut pages = store.list(&directory, None);
     while let Some(page) = pages.try_next().await? {
         for object in page.objects() {
-            let below = object.key.strip_prefix(location.key.as_str());
+            let below = object.key.strip_prefix(directory.key.as_str());
             let Some(values) = below.and_then(|below| shape.values(below)) else { continue };
             let is_gone = object.size == Some(0) && object.modified.is_some_and(|at| found.now - at > EMPTY_FOR_S);
             if is_gone { partitions.gone.push(values) } else { partitions.present.push(values) }
         }
     }
+    if partitions.switched && table.partitions == Partitions::Registered {
+        left_behind(store.as_ref(), location, &found.marker, &mut partitions).await?;
+    }
     Ok(partitions)
+}
+
+/// What partitions a switch has moved or left behind, as far as their old manifests are still there.
+async fn left_behind(store: &dyn Store, location: &Uri, marker: &Marker, partitions: &mut PartitionsOf) -> Result<()> {
+    // Of another layout they are partitions of another table.
+    let columns = marker.replaced.as_ref().map(|replaced| &replaced.columns);
+    if columns != Some(&marker.columns) {
+        return Ok(());
+    }
+    let present: HashSet<&Vec<PartitionValue>> = partitions.present.iter().collect();
+    let mut gone: BTreeSet<Vec<PartitionValue>> = BTreeSet::new();
+    for old in replaced::all(store, location, marker).await? {
+        for manifest in old.manifests {
+            match present.contains(&manifest.values) {
+                true => partitions.moved.insert(manifest.values),
+                false => gone.insert(manifest.values),
+            };
+        }
+    }
+    partitions.gone.extend(gone);
+    Ok(())
+}
+
+impl PartitionsOf {
+    fn at(directory: Uri) -> PartitionsOf {
+        PartitionsOf { directory, switched: false, present: Vec::new(), moved: HashSet::new(), gone: Vec::new() }
+    }
 }
 
 /// What the rules make of the listing, for each of `tables`; nothing is published or looked up there.
@@ -204,7 +248,8 @@ fn of_groups(table: &Table, groups: TableGroups) -> Result<PartitionsOf> {
     let shape = Shape::of(table);
     let location = current::publishable(table)?;
     let desired = manifest::desired(&shape, location, groups.partitions, false)?;
-    Ok(PartitionsOf { present: desired.into_iter().map(|one| one.values).collect(), gone: Vec::new() })
+    let present = desired.into_iter().map(|one| one.values).collect();
+    Ok(PartitionsOf { present, ..PartitionsOf::at(location.clone()) })
 }
 
 /// Says the table's warnings; its errors stop.

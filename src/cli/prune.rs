@@ -9,6 +9,7 @@ use super::show::{ADDED, REMOVED, STRONG};
 use super::{Exit, Global, Output, rule_file};
 use crate::apply::interrupt::Interrupt;
 use crate::apply::prune::{self, Gone, Pruning};
+use crate::apply::replaced::Old;
 use crate::apply::{random_id, write};
 use crate::ddl::quote::Identifier;
 use crate::ddl::{self, TableName};
@@ -110,8 +111,27 @@ fn show(out: &mut Output, work: &[Work<'_>], all: bool) -> Result<()> {
         if pruning.gone.len() > most {
             writeln!(out, "  {REMOVED}−{REMOVED:#} … {} more", grouped((pruning.gone.len() - most) as u64))?;
         }
+        for Old { directory, manifests, foreign, .. } in &pruning.replaced {
+            let stays =
+                if *foreign == 0 { String::new() } else { format!(", {} of another shape stay", grouped(*foreign)) };
+            let count = counted(manifests.len() as u64, "manifest");
+            writeln!(out, "  {REMOVED}−{REMOVED:#} {}    {count}, replaced over 24 h ago{stays}", directory.shown())?;
+        }
+        if !pruning.replaced.is_empty() {
+            let name = shown(&pruning.table);
+            writeln!(
+                out,
+                "    who has not followed the switch would read nothing then; `restitch ddl {name}` says how"
+            )?;
+        }
+        if pruning.replaced_lately > 0 {
+            let (count, last) = (pruning.replaced_lately, "replaced less than 24 h ago");
+            let what = if count == 1 { "directory" } else { "directories" };
+            writeln!(out, "    {} {what} stay: {last}", grouped(count))?;
+        }
     }
-    let manifests: usize = work.iter().map(|one| one.pruning.gone.len()).sum();
+    let replaced = |one: &Work<'_>| one.pruning.replaced.iter().map(|old| old.manifests.len()).sum::<usize>();
+    let manifests: usize = work.iter().map(|one| one.pruning.gone.len() + replaced(one)).sum();
     let markers = work.iter().filter(|one| one.pruning.whole).count();
     match (manifests, markers) {
         (0, 0) => writeln!(out, "\n{STRONG}prune:{STRONG:#} nothing to delete"),

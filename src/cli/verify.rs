@@ -16,6 +16,7 @@ use crate::apply::verify::{Finding, Seen, What};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Sources;
 use crate::plan::brakes::{Allowed, grouped};
+use crate::plan::switch::Reason;
 use crate::plan::{Counts, Kind, Requirement};
 use crate::rules::table::Rules;
 use crate::uri::Shown;
@@ -81,6 +82,10 @@ pub async fn run(global: &Global, args: &VerifyArgs) -> Result<Exit> {
         if plan.marker_requires == Requirement::Absent {
             continue;
         }
+        // Of another layout nothing can be compared.
+        if plan.switch.as_ref().is_some_and(|switch| switch.reason == Reason::Layout) {
+            continue;
+        }
         let mend = mend(table);
         let found = there.look(table.store.as_ref(), plan).await?;
         issues.extend(found.into_iter().map(|finding| of_manifest(table, finding, &mend)));
@@ -140,6 +145,10 @@ fn of_marker(table: &DrawnTable) -> Option<Issue> {
     if plan.unfinished {
         let message = format!("an apply to `{name}` began and did not end");
         return Some(Issue { what: "unfinished", ..Issue::of(table, message) });
+    }
+    if matches!(plan.switch.as_ref().map(|switch| switch.reason), Some(Reason::Reading | Reason::Layout)) {
+        let message = format!("`{name}` is not published as the rules say it now");
+        return Some(Issue { what: "reading", mend: "restitch apply".to_owned(), ..Issue::of(table, message) });
     }
     let applied = table.published.as_ref()?.applied.as_ref()?.counts;
     let counts =

@@ -73,6 +73,17 @@ pub fn create_table(
     Ok(Statement { kind: StatementKind::Create, text, partitions: 0 })
 }
 
+/// The statement that points a table at another directory (ends in `/`); it changes nothing where it points there already.
+pub fn set_location(name: &TableName, directory: &Uri) -> Statement {
+    let text = format!("ALTER TABLE {name} SET LOCATION {}", Literal(&directory.raw()));
+    Statement { kind: StatementKind::SetLocation, text, partitions: 0 }
+}
+
+/// The statement that makes room for a table that is read in another way; an external table keeps its files.
+pub fn drop_table(name: &TableName) -> Statement {
+    Statement { kind: StatementKind::DropTable, text: format!("DROP TABLE IF EXISTS {name}"), partitions: 0 }
+}
+
 fn composed(
     table: &Table,
     format: &Format,

@@ -12,8 +12,8 @@ pub(crate) mod sample;
 
 use std::fmt;
 
-pub use create::{TableName, create_table};
-pub use partitions::{Partition, add_partitions, drop_partitions};
+pub use create::{TableName, create_table, drop_table, set_location};
+pub use partitions::{Partition, add_partitions, drop_partitions, set_locations};
 pub use projection::{Projection, ProjectionBuilder};
 
 /// The longest statement that Athena takes, in bytes of UTF-8.
@@ -34,8 +34,11 @@ pub enum StatementKind {
     Create,
     /// `ALTER TABLE … SET TBLPROPERTIES`.
     SetProperties,
+    /// `ALTER TABLE … SET LOCATION`, of the table or of one partition.
+    SetLocation,
     AddPartitions,
     DropPartitions,
+    DropTable,
 }
 
 impl StatementKind {
@@ -44,8 +47,10 @@ impl StatementKind {
         match self {
             StatementKind::Create => "create",
             StatementKind::SetProperties => "set-properties",
+            StatementKind::SetLocation => "set-location",
             StatementKind::AddPartitions => "add-partitions",
             StatementKind::DropPartitions => "drop-partitions",
+            StatementKind::DropTable => "drop-table",
         }
     }
 }

@@ -48,6 +48,30 @@ where
     }
 }
 
+/// Points partitions that are there already at their directories, a statement each: Athena and Hive take no more.
+///
+/// # Errors
+/// As [`add_partitions`].
+pub fn set_locations<'a, I>(
+    table: &'a Table,
+    name: &TableName,
+    partitions: I,
+) -> impl Iterator<Item = Result<Statement>>
+where
+    I: IntoIterator<Item = Partition> + 'a,
+{
+    let head = format!("ALTER TABLE {name} ");
+    partitions.into_iter().map(move |partition| {
+        let mut text = head.clone();
+        write_specification(&mut text, table, &partition.values)?;
+        write!(text, " SET LOCATION {}", Literal(&partition.location.raw())).expect("a String takes all text");
+        if text.len() > TEXT_BUDGET_BYTES {
+            return Err(too_long(&text));
+        }
+        Ok(Statement { kind: StatementKind::SetLocation, text, partitions: 1 })
+    })
+}
+
 /// Drops partitions by their values; the caller hands in only those that prune would drop.
 ///
 /// # Errors
@@ -395,6 +419,24 @@ mod tests {
         table.engines.push(Engine::Hive);
         let error = add_partitions(&table, &TableName::new(None, "taxes"), vec![null]).next().unwrap().unwrap_err();
         assert!(error.help_text().unwrap().contains("MSCK REPAIR TABLE `taxes`"));
+    }
+
+    #[test]
+    fn partitions_are_pointed_elsewhere_one_by_one() {
+        let table = table(&[("region", "string"), ("year", "int")]);
+        let partitions = vec![partition(&table, &["a'b", "2024"]), partition(&table, &["c", "-1"])];
+        let statements: Vec<Statement> =
+            set_locations(&table, &TableName::new(None, "taxes"), partitions).collect::<Result<_>>().unwrap();
+        let texts: Vec<&str> = statements.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "ALTER TABLE `taxes` PARTITION (`region` = 'a\\'b', `year` = 2024) SET LOCATION \
+                 's3://athena/tables/taxes/region=a%27b/year=2024/'",
+                "ALTER TABLE `taxes` PARTITION (`region` = 'c', `year` = '-1') SET LOCATION \
+                 's3://athena/tables/taxes/region=c/year=-1/'",
+            ]
+        );
     }
 
     #[test]

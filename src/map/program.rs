@@ -15,7 +15,7 @@ use crate::rules::table::{
     Condition, ConditionOn, Exclude, ExcludeOver, LineKind, Matcher, Rule, Rules, Skip, Table, ValueSource,
 };
 use crate::rules::template::merge_prefixes;
-use crate::uri::{Bucket, Uri};
+use crate::uri::{Bucket, Uri, is_sibling};
 use crate::value::PartitionType;
 
 /// The compiled rules; see [`super::Mapper`] for how keys pass through them.
@@ -241,7 +241,7 @@ impl Program {
             location.bucket == *bucket
                 && key
                     .strip_prefix(location.key.strip_suffix('/').unwrap_or(&location.key))
-                    .is_some_and(|rest| rest.starts_with('/') || is_sibling(rest) || location.key.is_empty())
+                    .is_some_and(|rest| rest.starts_with('/') || is_below_sibling(rest) || location.key.is_empty())
         })
     }
 
@@ -280,11 +280,9 @@ impl Program {
     }
 }
 
-/// `--` and eight hex digits behind a location's name: the directory that a switch publishes into.
-fn is_sibling(rest: &str) -> bool {
-    let Some(rest) = rest.strip_prefix("--") else { return false };
-    let digits = rest.as_bytes();
-    digits.len() > 8 && digits[8] == b'/' && digits[..8].iter().all(u8::is_ascii_hexdigit)
+/// Whether what stands behind a location's name begins with a directory that a switch publishes into.
+fn is_below_sibling(rest: &str) -> bool {
+    rest.split_once('/').is_some_and(|(name, _)| is_sibling(name))
 }
 
 fn locations(rules: &Rules) -> Vec<Uri> {

@@ -4,12 +4,12 @@
 
 use serde::Serialize;
 
-use super::TablePlan;
+use super::{TablePlan, switch};
 
 /// The requests of an apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Cost {
-    /// PUTs of manifests.
+    /// PUTs of manifests, copies among them.
     pub manifests: u64,
     /// PUTs of markers: taken and freed, and tried once more where it is new.
     pub markers: u64,
@@ -23,7 +23,10 @@ impl Cost {
         if !table.writes() {
             return Cost::default();
         }
-        let manifests = table.changes.iter().map(|change| 1 + u64::from(change.interim.is_some())).sum();
+        let manifests = match &table.switch {
+            Some(switch) => switch::expected(&switch.kept, &table.changes).len() as u64,
+            None => table.changes.iter().map(|change| 1 + u64::from(change.interim.is_some())).sum(),
+        };
         let markers = if table.marker_requires == super::Requirement::Absent { 3 } else { 2 };
         Cost { manifests, markers, dollars: (manifests + markers) as f64 * dollars_per_1000_writes / 1000.0 }
     }

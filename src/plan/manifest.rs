@@ -19,7 +19,7 @@ pub const MANIFEST: &str = "symlink.txt";
 pub const MARKER: &str = "_restitch.json";
 
 /// The longest key that S3 takes, in bytes.
-const KEY_LIMIT_BYTES: usize = 1024;
+pub const KEY_LIMIT_BYTES: usize = 1024;
 
 /// The longest path component that file systems and S3 servers on top of them take, in bytes.
 const COMPONENT_LIMIT_BYTES: usize = 255;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Counts;
 use super::manifest::Shape;
 use crate::rules::table::{Column, Layout, LayoutPart, Matcher, Rule, Table, ValueSource};
+use crate::uri::{Uri, is_sibling};
 use crate::value::PartitionType;
 
 /// The version of the marker's own form.
@@ -34,6 +35,9 @@ pub struct Marker {
     pub reading: String,
     /// Which directory holds the manifests: what stands behind the location's name, empty for the location itself.
     pub current: String,
+    /// What `current` took the place of, for a day at least; `None` where no switch has been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
     /// How many runs have held the lease. Each leaves other bytes behind, so that a plan made before one of them is stale
     /// after it, even if it ended as it began.
     #[serde(default)]
@@ -55,6 +59,19 @@ pub struct Applied {
     pub as_of: String,
     #[serde(flatten)]
     pub counts: Counts,
+}
+
+/// What a switch has replaced: queries that had begun may still read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// When, in seconds since 1970 by the store's clock.
+    pub at: i64,
+    /// The directory, as in [`Marker::current`].
+    pub directory: String,
+    /// As in [`Marker::layout`].
+    pub layout: String,
+    /// As in [`Marker::columns`].
+    pub columns: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +102,7 @@ impl Marker {
             rules: rules_digest(table),
             reading: reading_digest(table),
             current: String::new(),
+            replaced: None,
             runs: 0,
             applied: None,
             unfinished: None,
@@ -97,34 +115,65 @@ impl Marker {
         self.project == other.project && self.table == other.table
     }
 
+    /// The directory that holds the manifests of the table at `location`, with its last slash.
+    pub fn directory(&self, location: &Uri) -> Uri {
+        location.sibling(&self.current)
+    }
+
     /// The shape of the keys below a location that bears this marker, or `None` if its layout cannot be read.
     pub fn shape(&self) -> Option<Shape> {
-        let columns: Vec<(String, PartitionType)> = self
-            .columns
-            .iter()
-            .map(|column| column.split_once(' ').map(|(name, kind)| (name.to_owned(), PartitionType::parse(kind))))
-            .collect::<Option<_>>()?;
-        let mut parts = Vec::new();
-        let mut text = String::new();
-        let mut chars = self.layout.chars();
-        while let Some(c) = chars.next() {
-            match c {
-                '\\' => text.push(chars.next()?),
-                '{' => {
-                    let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
-                    if !text.is_empty() {
-                        parts.push(LayoutPart::Text(std::mem::take(&mut text)));
-                    }
-                    parts.push(LayoutPart::Column(columns.iter().position(|(column, _)| *column == name)?));
-                }
-                c => text.push(c),
-            }
-        }
-        if !text.is_empty() {
-            parts.push(LayoutPart::Text(text));
-        }
-        Some(Shape::new(&Layout { parts, custom: true }, columns))
+        shape(&self.layout, &self.columns)
     }
+
+    /// Whether `current` and what it replaced are names that a switch gives.
+    pub fn names_directories(&self) -> bool {
+        let replaced = self.replaced.as_ref().map_or("", |replaced| &replaced.directory);
+        [self.current.as_str(), replaced].iter().all(|name| name.is_empty() || is_sibling(name))
+    }
+
+    /// Whether tables are read by it as by `other`: the same partition columns, layout, format, serde and columns.
+    pub fn reads_as(&self, other: &Marker) -> bool {
+        self.lies_as(other) && self.reading == other.reading
+    }
+
+    /// Whether manifests lie as `other` says: the same partition columns in the same layout.
+    pub fn lies_as(&self, other: &Marker) -> bool {
+        (&self.columns, &self.layout) == (&other.columns, &other.layout)
+    }
+}
+
+impl Replaced {
+    /// The shape of the keys in it, or `None` if its layout cannot be read.
+    pub fn shape(&self) -> Option<Shape> {
+        shape(&self.layout, &self.columns)
+    }
+}
+
+fn shape(layout: &str, columns: &[String]) -> Option<Shape> {
+    let columns: Vec<(String, PartitionType)> = columns
+        .iter()
+        .map(|column| column.split_once(' ').map(|(name, kind)| (name.to_owned(), PartitionType::parse(kind))))
+        .collect::<Option<_>>()?;
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    let mut chars = layout.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => text.push(chars.next()?),
+            '{' => {
+                let name: String = chars.by_ref().take_while(|c| *c != '}').collect();
+                if !text.is_empty() {
+                    parts.push(LayoutPart::Text(std::mem::take(&mut text)));
+                }
+                parts.push(LayoutPart::Column(columns.iter().position(|(column, _)| *column == name)?));
+            }
+            c => text.push(c),
+        }
+    }
+    if !text.is_empty() {
+        parts.push(LayoutPart::Text(text));
+    }
+    Some(Shape::new(&Layout { parts, custom: true }, columns))
 }
 
 /// A digest of everything that decides how the bytes of objects become rows. Comments do not.

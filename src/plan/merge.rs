@@ -7,6 +7,7 @@ use std::iter::Peekable;
 use std::vec::IntoIter;
 
 use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
 
 use super::manifest::Desired;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,11 +26,24 @@ pub struct Published {
     pub etag: Option<String>,
 }
 
+/// A manifest that is published as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Below the location.
+    pub key: String,
+    pub etag: String,
+    /// Lower-case hex, of its bytes.
+    pub md5: String,
+    /// Bytes.
+    pub size: u64,
+    pub lines: u64,
+}
+
 /// What one key comes to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
     /// Published as desired: nothing to do, nothing to read.
-    Same { lines: u64 },
+    Same(Kept),
     /// Not published.
     Create(Desired),
     /// Published, and not proved the same: the published body decides. `None` is desired where it is to be emptied.
@@ -69,7 +83,7 @@ impl Merge {
         }
         self.last = Some(published.key.clone());
         steps.push(match self.desired.next_if(|desired| desired.key == published.key) {
-            Some(desired) if self.proved_same(&desired, &published) => Step::Same { lines: desired.lines },
+            Some(desired) if self.proved_same(&desired, &published) => Step::Same(kept(desired, published)),
             None if published.size == Some(0) => Step::Emptied,
             desired => Step::Look { desired, published },
         });
@@ -87,6 +101,17 @@ impl Merge {
         self.md5_etags
             && published.size == Some(desired.body.len() as u64)
             && published.etag.as_deref().and_then(etag_md5).is_some_and(|md5| md5 == body_md5(&desired.body))
+    }
+}
+
+fn kept(desired: Desired, published: Published) -> Kept {
+    let etag = published.etag.unwrap_or_default();
+    Kept {
+        md5: etag.to_ascii_lowercase(),
+        etag,
+        key: published.key,
+        size: desired.body.len() as u64,
+        lines: desired.lines,
     }
 }
 
@@ -165,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_matching_md5_is_all_the_proof_there_is() {
-        assert_eq!(merged(vec![want("k", "a\n")], vec![have("k", 2, A_MD5)], true), [Step::Same { lines: 1 }]);
+        let kept = Kept { key: "k".into(), etag: A_MD5.into(), md5: A_MD5.to_lowercase(), size: 2, lines: 1 };
+        assert_eq!(merged(vec![want("k", "a\n")], vec![have("k", 2, A_MD5)], true), [Step::Same(kept)]);
         let looks = |size, etag: &str, md5_etags| {
             let steps = merged(vec![want("k", "a\n")], vec![have("k", size, etag)], md5_etags);
             matches!(steps.as_slice(), [Step::Look { desired: Some(_), .. }])
@@ -186,7 +212,7 @@ mod tests {
         let shown: Vec<String> = steps
             .iter()
             .map(|step| match step {
-                Step::Same { .. } => "same".into(),
+                Step::Same(_) => "same".into(),
                 Step::Create(desired) => format!("create {}", desired.key),
                 Step::Look { desired, published } => format!("look {} {}", published.key, desired.is_some()),
                 Step::Emptied => "emptied".into(),

@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod marker;
 pub mod merge;
 pub mod moves;
+pub mod switch;
 pub mod traps;
 
 use std::collections::{HashMap, HashSet};
@@ -17,12 +18,13 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use self::manifest::{Desired, Shape};
-use self::marker::Marker;
-use self::merge::{Published, Step, compare_lines, lines};
+use self::marker::{Marker, hex};
+use self::merge::{Kept, Published, Step, body_md5, compare_lines, lines};
 use self::moves::{Move, Moves, Suspects};
+use self::switch::Switch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::map::group::line_hash;
-use crate::uri::Shown;
+use crate::uri::{Shown, Uri};
 use crate::value::PartitionValue;
 
 /// The version of a plan's JSON and of saved plans; `docs/publishing.md` documents it.
@@ -52,9 +54,13 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TablePlan {
     pub table: String,
-    /// A URI that ends in `/`.
+    /// Where the marker lies: a URI that ends in `/`. The manifests lie there too, or in a directory beside it:
+    /// [`TablePlan::directory`].
     pub location: String,
     pub kind: Kind,
+    /// Where the kind is `Switch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<Switch>,
     /// The partition columns, in order, in lower case.
     pub columns: Vec<String>,
     pub before: Counts,
@@ -76,7 +82,24 @@ pub struct TablePlan {
 impl TablePlan {
     /// Whether anything is to be written, if only the marker: to end what an earlier apply began, or to take over.
     pub fn writes(&self) -> bool {
-        !self.changes.is_empty() || self.unfinished || self.adopts
+        !self.changes.is_empty() || self.switch.is_some() || self.unfinished || self.adopts
+    }
+
+    /// The directory that holds the manifests that this plan goes by, with its last slash.
+    ///
+    /// # Errors
+    /// `Usage` if the plan's location is no URI.
+    pub fn current(&self) -> Result<Uri> {
+        let marker = self.switch.as_ref().map_or(&self.marker, |switch| &switch.before);
+        Ok(marker.directory(&Uri::parse(&self.location)?))
+    }
+
+    /// The directory that will hold the manifests: another one only for a switch.
+    ///
+    /// # Errors
+    /// As [`TablePlan::current`].
+    pub fn directory(&self) -> Result<Uri> {
+        Ok(self.marker.directory(&Uri::parse(&self.location)?))
     }
 
     pub fn count(&self, action: Action) -> usize {
@@ -84,12 +107,14 @@ impl TablePlan {
     }
 }
 
-/// How a table is brought to its desired state. A whole-table switch is not there yet.
+/// How a table is brought to its desired state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Each manifest is replaced where it stands.
     Refresh,
+    /// Everything goes into a directory of its own, and readers change over then.
+    Switch,
     /// The table has left the rule file (`[removed]`): every manifest is emptied.
     Remove,
 }
@@ -232,6 +257,8 @@ pub struct Draft {
     moves: Moves,
     /// Hashes of lines that are left out on purpose.
     withheld: HashSet<u64>,
+    /// What is published as it should be, where that is asked for.
+    kept: Option<Vec<Kept>>,
 }
 
 impl Draft {
@@ -246,7 +273,20 @@ impl Draft {
             moves: Moves::default(),
             withheld_lines: 0,
             withheld: HashSet::new(),
+            kept: None,
         }
+    }
+
+    /// Told to remember what stays as it is, for a switch; otherwise that is only counted.
+    #[must_use]
+    pub fn keeping(mut self, keeps: bool) -> Draft {
+        self.kept = keeps.then(Vec::new);
+        self
+    }
+
+    /// What stays as it is, in byte order of the keys; nothing unless [`Draft::keeping`] was told.
+    pub fn kept(&mut self) -> Vec<Kept> {
+        self.kept.take().unwrap_or_default()
     }
 
     /// Told of lines (by their hashes) that are left out on purpose, so that their going is no loss.
@@ -259,7 +299,7 @@ impl Draft {
     /// Takes the next step, in byte order of the keys.
     pub fn push(&mut self, seen: Seen) {
         match seen {
-            Seen::Step(Step::Same { lines }) => self.same(lines),
+            Seen::Step(Step::Same(kept)) => self.same(kept),
             Seen::Step(Step::Emptied) => {}
             Seen::Step(Step::Create(desired)) | Seen::Body { desired: Some(desired), old: None, .. } => {
                 self.create(desired)
@@ -318,10 +358,13 @@ impl Draft {
         )))
     }
 
-    fn same(&mut self, lines: u64) {
+    fn same(&mut self, kept: Kept) {
         for counts in [&mut self.before, &mut self.after] {
-            counts.partitions += 1;
-            counts.lines += lines;
+            counts.partitions += u64::from(kept.lines > 0);
+            counts.lines += kept.lines;
+        }
+        if let Some(all) = &mut self.kept {
+            all.push(kept);
         }
     }
 
@@ -344,6 +387,10 @@ impl Draft {
 
     fn compare(&mut self, desired: Option<Desired>, published: Published, old: &[u8], etag: String) {
         let old_lines = lines(old).count() as u64;
+        if desired.as_ref().is_some_and(|desired| desired.body == old) {
+            let (key, md5, size) = (published.key, hex(&body_md5(old)), old.len() as u64);
+            return self.same(Kept { key, etag, md5, size, lines: old_lines });
+        }
         let is_desired = desired.is_some();
         let (body, new_lines, values) = match desired {
             Some(desired) => (desired.body, desired.lines, desired.values),

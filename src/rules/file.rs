@@ -354,7 +354,7 @@ impl<'c> Reader<'c> {
             layout,
             partitions,
             catalog,
-            publish: self.publish(&layers),
+            publish: Self::publish(&layers),
             accept_moves: layers.word("moves") == Some("accept"),
             append_only: layers.one("append_only", Node::flag).unwrap_or(false),
             on_trap: if layers.word("on_trap") == Some("skip") { OnTrap::Skip } else { OnTrap::Refuse },
@@ -555,13 +555,11 @@ impl<'c> Reader<'c> {
         properties
     }
 
-    fn publish(&mut self, layers: &Layers<'_, '_>) -> Publish {
-        if layers.word("publish") == Some("switch") {
-            let span = layers.value_span("publish").unwrap_or_default();
-            let error = self.error(span, "`publish = \"switch\"` is not available yet").label("comes later");
-            self.found.push(error.help("leave it out: changes reach readers partition by partition"));
+    fn publish(layers: &Layers<'_, '_>) -> Publish {
+        match layers.word("publish") {
+            Some("switch") => Publish::Switch,
+            _ => Publish::Refresh,
         }
-        Publish::Refresh
     }
 
     fn limits(&mut self, layers: &Layers<'_, '_>) -> Limits {
@@ -704,10 +702,6 @@ impl<'a> Layers<'_, 'a> {
 
     fn word(&self, key: &str) -> Option<&'a str> {
         self.one(key, Node::word)
-    }
-
-    fn value_span(&self, key: &str) -> Option<Range<usize>> {
-        self.one(key, Node::value_span)
     }
 }
 

@@ -242,7 +242,7 @@ macro_rules! table_keys {
             Key {
                 name: "publish",
                 shape: Shape::Word(&["refresh", "switch"]),
-                doc: "How changes reach readers. \"switch\" is not available yet.",
+                doc: "How changes reach readers: \"refresh\" (the default) replaces each manifest where it stands, \"switch\" puts everything into a new directory, to which readers change over at once.",
                 example: "\"refresh\"",
             },
             Key {

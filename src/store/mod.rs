@@ -110,6 +110,18 @@ pub trait Store: Debug + Send + Sync {
     /// (`Is`). A store that cannot tell is `Unsupported`. After any other error the write may or may not have landed.
     async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written>;
 
+    /// Copies an object within the store, over whatever is at `to`.
+    ///
+    /// # Errors
+    /// `Conflict` if `from` is not any more what `etag` says. After any other error it may or may not have happened.
+    async fn copy(&self, from: &Uri, etag: &ETag, to: &Uri) -> Result<()> {
+        let condition = Condition::Is(etag.clone());
+        match self.get(from).await? {
+            Some(stored) if stored.etag == *etag => self.put(to, stored.body, &Condition::None).await.map(|_| ()),
+            other => Err(conflict(from, &condition, other.as_ref().map(|stored| &stored.etag))),
+        }
+    }
+
     /// Deletes; an object that is not there counts as deleted. Returns those that could not be.
     async fn delete(&self, uris: &[Uri]) -> Result<Vec<(Uri, Error)>>;
 

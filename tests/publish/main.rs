@@ -10,4 +10,5 @@ mod plan;
 mod prune;
 mod refused;
 mod saved;
+mod switch;
 mod verify;

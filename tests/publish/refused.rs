@@ -114,26 +114,6 @@ fn a_marker_that_is_none() {
 }
 
 #[test]
-fn a_change_of_how_bytes_are_read() {
-    let by_hand = ["by hand", "another `location`", "restitch ddl taxes", "[removed]"];
-    for (from, to) in [
-        ("\"csv\"", "\"tsv\""),
-        ("id bigint", "id string"),
-        ("region string", "region varchar(10)"),
-        ("format ", "layout = '{region}/'\nformat "),
-    ] {
-        let here = Here::published(&["data/amer/1.csv"]);
-        here.rules(&TAXES.replace(from, to));
-        refused(&here, "", &by_hand);
-        refused(&here, "--accept-moves --adopt", &by_hand);
-    }
-    let here = Here::published(&["data/amer/1.csv"]);
-    here.rules(&TAXES.replace("region", "area"));
-    refused(&here, "", &by_hand);
-    refused(&here, "", &["published: region string in `region={region}/`; now: area string in `area={area}/`"]);
-}
-
-#[test]
 fn a_comment_changes_nothing() {
     let here = Here::published(&["data/amer/1.csv"]);
     here.rules(&TAXES.replace("id bigint", "id bigint comment 'the number'"));

@@ -13,7 +13,7 @@ use super::plan::{draw, iso, refuse};
 use super::show::ADDED;
 use super::{Exit, Global, Output, rule_file};
 use crate::apply::interrupt::Interrupt;
-use crate::apply::{self, Options, random_id, refresh};
+use crate::apply::{self, Options, random_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Sources;
 use crate::plan::TablePlan;
@@ -54,7 +54,7 @@ impl ApplyArgs {
 const NOT_WITH_A_PLAN: [&str; 5] = ["accept_moves", "adopt", "allow_empty", "allow_removals", "unmatched"];
 
 /// # Errors
-/// As [`draw`], [`apply::saved::look`] and [`refresh::table`]; `Usage` where there is nobody to ask.
+/// As [`draw`], [`apply::saved::look`] and [`apply::table`]; `Usage` where there is nobody to ask.
 pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit> {
     match &args.plan {
         Some(path) => saved(global, args, path).await,
@@ -156,12 +156,12 @@ async fn carry_out(
 /// Carries out one table after the other; says how many manifests were written.
 ///
 /// # Errors
-/// As [`refresh::table`], with what was done to the tables before.
+/// As [`apply::table`], with what was done to the tables before.
 async fn write(work: Vec<Work>, as_of: &str, options: &Options) -> Result<u64> {
     let mut written = 0;
     let names: Vec<String> = work.iter().map(|one| one.plan.table.clone()).collect();
     for (number, mut one) in work.into_iter().enumerate() {
-        let done = refresh::table(one.store.as_ref(), &mut one.plan, as_of, options).await;
+        let done = apply::table(one.store.as_ref(), &mut one.plan, as_of, options).await;
         written += done.map_err(|error| with_the_others(error, &names, number))?.manifests;
     }
     Ok(written)

@@ -4,6 +4,7 @@ use crate::cli::Output;
 use crate::cli::plan::show::places;
 use crate::ddl::{self, ProjectionBuilder, Statement, TableName};
 use crate::error::{Error, Result};
+use crate::plan::switch::Reason;
 use crate::plan::{Action, Change, Kind, Requirement, TablePlan};
 use crate::rules::table::{Engine, Partitions, Rules, Table};
 use crate::uri::{Shown, Uri};
@@ -16,8 +17,27 @@ struct OfTable {
     name: String,
     engines: Vec<Engine>,
     statements: Result<Vec<Statement>>,
-    /// What to run only all of its partitions tell, those that were published before too: `restitch ddl` reads them.
-    needs_all: bool,
+    /// Why only `restitch ddl` can say them: it reads what is published.
+    asks: Option<Asks>,
+}
+
+/// What `restitch ddl` has to be asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Asks {
+    /// What to run only all of its partitions tell, those that were published before too.
+    All,
+    /// It lies in another directory now.
+    Switched,
+    /// It is read in another way now, so it has to be made anew.
+    Replaced,
+}
+
+impl OfTable {
+    /// The command that prints all that is to be run.
+    fn command(&self) -> String {
+        let flag = if self.asks == Some(Asks::Replaced) { "--replace " } else { "" };
+        format!("restitch ddl {flag}{}", Shown(&self.name))
+    }
 }
 
 /// The statements of all tables that need any.
@@ -27,13 +47,17 @@ impl Next {
     /// Works them out from what is about to be written.
     pub fn new<'p>(rules: &Rules, plans: impl Iterator<Item = &'p TablePlan>) -> Next {
         let of = |plan: &TablePlan| {
-            let table = rules.tables.iter().find(|table| table.name == plan.table && plan.kind == Kind::Refresh)?;
-            let statements = statements(table, plan);
+            let table = rules.tables.iter().find(|table| table.name == plan.table && plan.kind != Kind::Remove)?;
+            let statements = if plan.switch.is_some() { Ok(Vec::new()) } else { statements(table, plan) };
             let none = statements.as_ref().is_ok_and(Vec::is_empty);
             let widens = none && table.partitions == Partitions::Projection && has_new_partitions(plan);
-            let needs_all = widens || takes_over(plan);
+            let asks = match plan.switch.as_ref().map(|switch| switch.reason) {
+                Some(Reason::Reading | Reason::Layout) => Some(Asks::Replaced),
+                Some(Reason::Asked | Reason::Moves) => Some(Asks::Switched),
+                None => (widens || takes_over(plan)).then_some(Asks::All),
+            };
             let (name, engines) = (table.name.clone(), table.engines.clone());
-            (!none || widens).then(|| OfTable { name, engines, statements, needs_all })
+            (!none || widens || plan.switch.is_some()).then(|| OfTable { name, engines, statements, asks })
         };
         Next(plans.filter(|plan| plan.writes()).filter_map(of).collect())
     }
@@ -47,23 +71,25 @@ impl Next {
         let whole = bare || lines <= MAX_LINES;
         if !self.0.is_empty() && !bare {
             let engines: Vec<Engine> = self.0.iter().flat_map(|one| one.engines.iter().copied()).collect();
-            let whole = whole && self.0.iter().all(|one| !one.needs_all);
+            let whole = whole && self.0.iter().all(|one| one.asks.is_none());
             let what = if whole { "run this" } else { "run what this prints" };
             let all = if whole { " (`restitch ddl` prints all of it)" } else { "" };
             writeln!(out, "next: {what}{}{all}", places(&engines))?;
         }
         let mut failed: Option<Error> = None;
         for one in self.0 {
+            let command = one.command();
             match one.statements {
-                Ok(statements) if one.needs_all && bare => {
+                Ok(statements) if one.asks.is_some() && bare => {
                     statements.iter().try_for_each(|statement| write_statement(out, statement, bare))?;
-                    writeln!(
-                        out,
-                        "-- of {0}, what was published before counts too: restitch ddl {0}",
-                        Shown(&one.name)
-                    )?;
+                    let why = match one.asks {
+                        Some(Asks::Switched) => "it lies in another directory now",
+                        Some(Asks::Replaced) => "it is read in another way now",
+                        Some(Asks::All) | None => "what was published before counts too",
+                    };
+                    writeln!(out, "-- of {}, {why}: {command}", Shown(&one.name))?;
                 }
-                Ok(_) if !whole || one.needs_all => writeln!(out, "  restitch ddl {}", Shown(&one.name))?,
+                Ok(_) if !whole || one.asks.is_some() => writeln!(out, "  {command}")?,
                 Ok(statements) => statements.iter().try_for_each(|statement| write_statement(out, statement, bare))?,
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -95,7 +121,7 @@ fn write_statement(out: &mut Output, statement: &Statement, bare: bool) -> Resul
 
 /// What the engine must be told of a table: all of it where it is new, else its new partitions.
 fn statements(table: &Table, plan: &TablePlan) -> Result<Vec<Statement>> {
-    let location = &Uri::parse(&plan.location)?;
+    let location = &plan.directory()?;
     let name = TableName::of(table, None);
     let is_new = plan.marker_requires == Requirement::Absent;
     let created = || plan.changes.iter().filter(|change| change.action == Action::Create);

@@ -12,7 +12,8 @@ use crate::map::Why;
 use crate::map::shapes::Shapes;
 use crate::plan::cost::Cost;
 use crate::plan::traps::{Level, On, ReaderName, Trap};
-use crate::plan::{Action, Change, Counts, Kind, PLAN_VERSION, Partition, Requirement, TablePlan};
+use crate::plan::{Action, Change, Counts, Kind, PLAN_VERSION, Partition, Requirement, TablePlan, switch};
+use crate::uri::Uri;
 
 /// Writes one document and a newline.
 ///
@@ -78,7 +79,19 @@ struct Planned<'d> {
     after: Counts,
     moved_lines: u64,
     unfinished: bool,
+    /// Where the kind is `switch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    switch: Option<Switched>,
     changes: Vec<Changed<'d>>,
+}
+
+#[derive(Serialize)]
+struct Switched {
+    reason: switch::Reason,
+    /// The URI of the new directory.
+    directory: String,
+    /// Manifests that are copied as they are.
+    kept: u64,
 }
 
 #[derive(Serialize)]
@@ -169,7 +182,7 @@ fn table(table: &DrawnTable) -> Table<'_> {
     Table {
         table: &table.name,
         location: table.location.raw(),
-        plan: table.plan.as_ref().map(planned),
+        plan: table.plan.as_ref().map(|plan| planned(plan, &table.location)),
         left: table.left,
         skipped: table.skipped,
         refusals: table.refusals.iter().map(refusal).collect(),
@@ -177,13 +190,19 @@ fn table(table: &DrawnTable) -> Table<'_> {
     }
 }
 
-fn planned(plan: &TablePlan) -> Planned<'_> {
+fn planned<'p>(plan: &'p TablePlan, location: &Uri) -> Planned<'p> {
     Planned {
         kind: match plan.kind {
             _ if plan.marker_requires == Requirement::Absent => "new",
             Kind::Refresh => "refresh",
+            Kind::Switch => "switch",
             Kind::Remove => "remove",
         },
+        switch: plan.switch.as_ref().map(|switch| Switched {
+            reason: switch.reason,
+            directory: plan.marker.directory(location).raw(),
+            kept: switch.kept.len() as u64,
+        }),
         columns: &plan.columns,
         before: plan.before,
         after: plan.after,

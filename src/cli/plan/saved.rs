@@ -148,7 +148,7 @@ impl Saved {
                 Kind::Remove => {
                     rules.removed.iter().any(|it| it.name == plan.table && it.location.raw() == plan.location)
                 }
-                Kind::Refresh => !lookups_changed && is_as_planned(plan, rules),
+                Kind::Refresh | Kind::Switch => !lookups_changed && is_as_planned(plan, rules),
             };
             if !same {
                 return Err(rules_changed(plan, rules));
@@ -168,7 +168,10 @@ impl Saved {
 fn is_as_planned(plan: &TablePlan, rules: &Rules) -> bool {
     let Some(table) = rules.tables.iter().find(|table| table.name == plan.table) else { return false };
     let location = table.location.as_ref().map(Uri::raw);
-    location.as_ref() == Some(&plan.location) && Marker::new(rules.project.as_deref(), table) == plan.marker
+    let mut marker = Marker::new(rules.project.as_deref(), table);
+    // Where manifests lie, the rules do not say.
+    (marker.current, marker.replaced) = (plan.marker.current.clone(), plan.marker.replaced.clone());
+    location.as_ref() == Some(&plan.location) && marker == plan.marker
 }
 
 fn rules_changed(plan: &TablePlan, rules: &Rules) -> Error {

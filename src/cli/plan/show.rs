@@ -12,6 +12,8 @@ use crate::error::Result;
 use crate::map::Why;
 use crate::plan::brakes::grouped;
 use crate::plan::cost::Cost;
+use crate::plan::marker::Marker;
+use crate::plan::switch::Reason;
 use crate::plan::traps::{Level, ReaderName, Trap};
 use crate::plan::{Action, Change, Kind, Requirement, TablePlan};
 use crate::rules::table::Engine;
@@ -94,7 +96,7 @@ fn table(out: &mut Output, name: &str, plan: Option<&TablePlan>, all: bool) -> R
         return writeln!(out, "{STRONG}{name}{STRONG:#}    refused");
     };
     let changes = plan.changes.len() as u64;
-    if changes == 0 {
+    if changes == 0 && plan.switch.is_none() {
         let left_over = "no change; its marker is written, to end what an earlier apply began";
         let what = if plan.unfinished { left_over } else { "no change" };
         return writeln!(out, "{STRONG}{name}{STRONG:#}    {what}");
@@ -102,13 +104,42 @@ fn table(out: &mut Output, name: &str, plan: Option<&TablePlan>, all: bool) -> R
     let kind = match plan.kind {
         _ if plan.marker_requires == Requirement::Absent => "new    ",
         Kind::Refresh => "refresh",
+        Kind::Switch => "switch ",
         Kind::Remove => "remove ",
     };
     let partitions = counted(plan.after.partitions.max(plan.before.partitions), "partition");
-    let change = if changes == 1 { "1 changes".to_owned() } else { format!("{} change", grouped(changes)) };
+    let change = match changes {
+        0 => "none changes".to_owned(),
+        1 => "1 changes".to_owned(),
+        changes => format!("{} change", grouped(changes)),
+    };
     let counts = if plan.columns.is_empty() { "not partitioned".to_owned() } else { format!("{partitions}, {change}") };
     writeln!(out, "{STRONG}{name}{STRONG:#}    {kind}    {counts}    {}", shown(&plan.location))?;
+    if let Some(switch) = &plan.switch {
+        let (old, new) = (columns_in(&switch.before), columns_in(&plan.marker));
+        let change = if old == new { String::new() } else { format!(" from {old} to {new}") };
+        let reason = switched_for(switch.reason);
+        let text = format!("{reason}{change}: {} becomes current", plan.directory()?.shown());
+        write_wrapped(out, "  ", 2, &text)?;
+    }
     self::changes(out, plan, all)
+}
+
+/// `region string in region={region}/`
+fn columns_in(marker: &Marker) -> String {
+    match marker.columns.is_empty() {
+        true => "none".to_owned(),
+        false => format!("{} in {}", shown(&marker.columns.join(", ")), shown(&marker.layout)),
+    }
+}
+
+fn switched_for(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Asked => "`publish = \"switch\"`",
+        Reason::Moves => "lines move between partitions",
+        Reason::Reading => "the format, the serde or the columns have changed",
+        Reason::Layout => "the partition columns or their layout have changed",
+    }
 }
 
 /// The changes: all of them, or some of each kind and how many more there are.
@@ -362,6 +393,17 @@ fn summary(out: &mut Output, plans: &[(&TablePlan, &dyn Store)]) -> Result<()> {
 }
 
 fn readers_see(plans: &[(&TablePlan, &dyn Store)]) -> String {
+    let switched: Vec<String> = plans
+        .iter()
+        .filter(|(plan, _)| plan.switch.is_some())
+        .map(|(plan, _)| format!("`{}`", shown(&plan.table)))
+        .collect();
+    if !switched.is_empty() {
+        return format!(
+            "readers see {} as they were until they are told of the new directory: `restitch ddl` prints how",
+            switched.join(", ")
+        );
+    }
     let moved: u64 = plans.iter().map(|(plan, _)| plan.moved_lines).sum();
     if moved > 0 {
         let lines = if moved == 1 { "1 line moves".to_owned() } else { format!("{} lines move", grouped(moved)) };

@@ -1,0 +1,171 @@
+//! A switch: everything the table holds is put into a directory of its own, counted there, and then becomes current.
+//!
+//! Until the marker says so for the last time, nobody reads the new directory. Its name comes from what it holds, so a
+//! run that was cut off finds there what it had written, and writes only the rest.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::lease::{self, Claim, Held};
+use super::refresh::Done;
+use super::{Options, write};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::TablePlan;
+use crate::plan::marker::{Applied, Replaced, hex};
+use crate::plan::merge::{body_md5, etag_md5};
+use crate::plan::switch::{self, Expected, Source};
+use crate::store::{Condition, ETag, Store};
+use crate::uri::{Shown, Uri};
+
+/// Bodies read at once.
+const READS: usize = 64;
+
+/// Carries out `plan`, whose kind is `Switch`. `as_of` is when its listing was made: ISO, UTC.
+///
+/// # Errors
+/// `Leased`, `Stale`, `Conflict`: somebody else writes there. `Ownership` if the new directory holds anything else.
+/// `Interrupted`, `Terminated`. After any error readers see what they saw, and running again goes on from there.
+pub async fn table(store: &dyn Store, plan: &TablePlan, as_of: &str, options: &Options) -> Result<Done> {
+    let Some(switch) = &plan.switch else { return Ok(Done::default()) };
+    let location = &Uri::parse(&plan.location)?;
+    let found = lease::wait_until_free(store, location, options).await?;
+    if found.is_some_and(|found| lease::has_ended(&found, &options.plan)) {
+        return Ok(Done::default());
+    }
+    let expected = switch::expected(&switch.kept, &plan.changes);
+    let claim = Claim { requires: &plan.marker_requires, marker: &switch.before, unfinished: true };
+    let held = Held::take(store, location, claim, options).await?;
+    let directory = Directory { store, at: plan.directory()?, from: plan.current()?, held: &held, options };
+    let written = match held.while_renewed(directory.fill(&expected)).await {
+        Ok(written) => written,
+        Err(error) => {
+            held.abandon().await;
+            return Err(error.note("readers see the table as it was"));
+        }
+    };
+    let mut marker = plan.marker.clone();
+    marker.unfinished = None;
+    marker.applied = Some(Applied { plan: options.plan.clone(), as_of: as_of.to_owned(), counts: plan.after });
+    marker.replaced = Some(Replaced {
+        at: held.now(),
+        directory: switch.before.current.clone(),
+        layout: switch.before.layout.clone(),
+        columns: switch.before.columns.clone(),
+    });
+    held.free(marker).await?;
+    Ok(Done { manifests: written })
+}
+
+/// The new directory.
+struct Directory<'a> {
+    store: &'a dyn Store,
+    at: Uri,
+    /// The current one, from which what stays is copied.
+    from: Uri,
+    held: &'a Held<'a>,
+    options: &'a Options,
+}
+
+impl Directory<'_> {
+    /// Puts everything there that is not there yet, and counts it; says how many manifests were written.
+    async fn fill(&self, expected: &[Expected<'_>]) -> Result<u64> {
+        let missing = self.missing(expected).await?;
+        let written = missing.len() as u64;
+        let failed: Mutex<Option<Error>> = Mutex::new(None);
+        let writes = stream::iter(missing).map(|(at, condition)| {
+            let (failed, expected) = (&failed, &expected[at]);
+            async move {
+                if failed.lock().expect("no write panics").is_some() {
+                    return;
+                }
+                if let Err(error) = self.write(expected, &condition).await {
+                    self.held.failed(&error);
+                    failed.lock().expect("no write panics").get_or_insert(error);
+                }
+            }
+        });
+        writes.buffer_unordered(self.options.concurrency.max(1)).for_each(|()| std::future::ready(())).await;
+        if let Some(error) = failed.into_inner().expect("no write panics") {
+            return Err(error);
+        }
+        self.store.settle().await?;
+        self.held.check()?;
+        match self.missing(expected).await?.first() {
+            None => Ok(written),
+            Some((at, _)) => Err(self.miscounted(expected[*at].key)),
+        }
+    }
+
+    async fn write(&self, expected: &Expected<'_>, condition: &Condition) -> Result<()> {
+        self.held.check()?;
+        let to = self.at.join(expected.key);
+        match expected.source {
+            Source::Body(body) => {
+                let (body, holds) = (Bytes::copy_from_slice(body), || self.held.holds());
+                match write::put(self.store, &to, &body, None, condition, self.options.protocol, holds).await {
+                    Err(error) if error.kind() == ErrorKind::Unsupported && self.options.single_writer => {
+                        self.store.put(&to, body, &Condition::None).await.map(|_| ())
+                    }
+                    other => other.map(|_| ()),
+                }
+            }
+            Source::Kept(kept) => {
+                let from = self.from.join(&kept.key);
+                self.store.copy(&from, &ETag(kept.etag.clone()), &to).await
+            }
+        }
+    }
+
+    /// What is not there as it should be, each with what is there instead.
+    ///
+    /// # Errors
+    /// `Ownership` if anything is there that should not be.
+    async fn missing(&self, expected: &[Expected<'_>]) -> Result<Vec<(usize, Condition)>> {
+        let index: HashMap<&str, usize> = expected.iter().enumerate().map(|(at, one)| (one.key, at)).collect();
+        let mut there: HashMap<usize, (u64, String)> = HashMap::with_capacity(expected.len());
+        let mut pages = self.store.list(&self.at, None);
+        while let Some(page) = pages.try_next().await? {
+            for object in page.objects() {
+                let key = &object.key[self.at.key.len()..];
+                let at = index.get(key).ok_or_else(|| self.foreign(key))?;
+                there.insert(*at, (object.size.unwrap_or(0), object.etag.unwrap_or_default().to_owned()));
+            }
+        }
+        drop(pages);
+        let looks = stream::iter(expected.iter().enumerate()).map(|(at, one)| {
+            let found = there.get(&at);
+            async move { Ok(self.look(one, found).await?.map(|condition| (at, condition))) }
+        });
+        looks.buffered(READS).try_filter_map(|missing| std::future::ready(Ok(missing))).try_collect().await
+    }
+
+    /// `None` if it is there as it should be, by its size and MD5; a tag that is no MD5 has the body read.
+    async fn look(&self, expected: &Expected<'_>, found: Option<&(u64, String)>) -> Result<Option<Condition>> {
+        let Some((size, etag)) = found else { return Ok(Some(Condition::Absent)) };
+        let proves = |md5: [u8; 16]| hex(&md5) == expected.md5;
+        let by_tag = self.store.traits().md5_etags && etag_md5(etag).is_some_and(proves);
+        if *size == expected.size && by_tag {
+            return Ok(None);
+        }
+        match self.store.get(&self.at.join(expected.key)).await? {
+            Some(stored) if proves(body_md5(&stored.body)) => Ok(None),
+            Some(stored) => Ok(Some(Condition::Is(stored.etag))),
+            None => Ok(Some(Condition::Absent)),
+        }
+    }
+
+    fn foreign(&self, key: &str) -> Error {
+        let message = format!("{} holds `{}`, which is not of this table", self.at.shown(), Shown(key));
+        Error::new(ErrorKind::Ownership, message)
+            .note("engines would read every file there as a list of objects")
+            .help("move it away and run again")
+    }
+
+    fn miscounted(&self, key: &str) -> Error {
+        let message = format!("{} is not there as it was written", self.at.join(key).shown());
+        Error::new(ErrorKind::Conflict, message).help("run again")
+    }
+}

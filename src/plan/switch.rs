@@ -1,0 +1,161 @@
+//! A switch: everything the table holds goes into a directory of its own beside the current one, and readers then change
+//! over at once.
+//!
+//! Pure. The directory's name comes from what will be in it, so a run that was cut off goes on where it stopped.
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+
+use super::marker::{Marker, hex};
+use super::merge::{Kept, body_md5};
+use super::{Action, Change};
+
+/// What a switch does beyond the changes of its plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// The marker as it was found: it stays so, but for lease and `unfinished`, until everything is in its new place.
+    pub before: Marker,
+    /// Manifests of the current directory that stay as they are; they are copied. In byte order of their keys.
+    pub kept: Vec<Kept>,
+    pub reason: Reason,
+}
+
+/// Why a table is switched and not refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// `publish = "switch"`, or the default of tables from lakeFS.
+    Asked,
+    /// Lines go from one partition to another.
+    Moves,
+    /// The format, the serde or the columns have changed.
+    Reading,
+    /// The partition columns or their layout have changed.
+    Layout,
+}
+
+/// A manifest as it must lie in the new directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected<'a> {
+    pub key: &'a str,
+    /// Lower-case hex.
+    pub md5: String,
+    /// Bytes.
+    pub size: u64,
+    pub source: Source<'a>,
+}
+
+/// Where its bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<'a> {
+    Body(&'a [u8]),
+    /// Copied from the current directory.
+    Kept(&'a Kept),
+}
+
+/// All that will lie in the new directory, in byte order of the keys. What is emptied is not there, but for the one
+/// manifest of a table without partition columns.
+pub fn expected<'a>(kept: &'a [Kept], changes: &'a [Change]) -> Vec<Expected<'a>> {
+    let kept = kept.iter().map(|kept| Expected {
+        key: &kept.key,
+        md5: kept.md5.clone(),
+        size: kept.size,
+        source: Source::Kept(kept),
+    });
+    let stays = |change: &&Change| change.action != Action::Empty || change.partition.0.is_empty();
+    let changed = changes.iter().filter(stays).map(|change| Expected {
+        key: &change.key,
+        md5: hex(&body_md5(&change.body)),
+        size: change.body.len() as u64,
+        source: Source::Body(&change.body),
+    });
+    let mut all: Vec<Expected<'a>> = kept.chain(changed).collect();
+    all.sort_unstable_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
+    all
+}
+
+/// The new directory's name: `--` and 8 hex digits of what will lie there, and of how it is read. It is never `current`,
+/// which may not hold any more what its name says.
+pub fn directory(marker: &Marker, expected: &[Expected<'_>], current: &str) -> String {
+    let mut digest = Md5::new();
+    let mut field = |text: &str| {
+        digest.update((text.len() as u64).to_le_bytes());
+        digest.update(text);
+    };
+    field(&marker.reading);
+    field(&marker.layout);
+    marker.columns.iter().for_each(|column| field(column));
+    for one in expected {
+        field(one.key);
+        field(&one.md5);
+    }
+    let name = |digest: &Md5| format!("--{}", &hex(&digest.clone().finalize())[..8]);
+    if name(&digest) == current {
+        digest.update(current);
+    }
+    name(&digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Partition, Requirement};
+    use crate::uri::is_sibling;
+
+    fn marker(reading: &str) -> Marker {
+        let text = format!(
+            r#"{{"restitch":1,"project":null,"table":"t","layout":"a={{a}}/","columns":["a string"],"rules":"","reading":"{reading}","current":"","applied":null}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn change(action: Action, key: &str, body: &str, partitioned: bool) -> Change {
+        let partition = Partition(if partitioned { vec![("a".into(), Some("x".into()))] } else { vec![] });
+        Change {
+            action,
+            key: key.into(),
+            partition,
+            lines: 0,
+            added: 0,
+            removed: 0,
+            requires: Requirement::Absent,
+            takes_moved: false,
+            body: body.into(),
+            interim: None,
+        }
+    }
+
+    fn kept(key: &str) -> Kept {
+        Kept { key: key.into(), etag: "e".into(), md5: "0".repeat(32), size: 4, lines: 1 }
+    }
+
+    #[test]
+    fn what_is_emptied_is_not_there() {
+        let kept = [kept("a=2/symlink.txt")];
+        let changes = [
+            change(Action::Change, "a=1/symlink.txt", "s3://b/x\n", true),
+            change(Action::Empty, "a=3/symlink.txt", "", true),
+        ];
+        let all = expected(&kept, &changes);
+        let keys: Vec<&str> = all.iter().map(|one| one.key).collect();
+        assert_eq!(keys, ["a=1/symlink.txt", "a=2/symlink.txt"]);
+        assert_eq!((all[0].size, all[1].size), (9, 4));
+        let whole = [change(Action::Empty, "symlink.txt", "", false)];
+        assert_eq!(expected(&[], &whole).len(), 1, "without it an unpartitioned table would have nothing to read");
+    }
+
+    #[test]
+    fn the_name_follows_what_lies_there_and_how_it_is_read() {
+        let name = |reading: &str, body: &str, current: &str| {
+            let changes = [change(Action::Create, "a=1/symlink.txt", body, true)];
+            directory(&marker(reading), &expected(&[], &changes), current)
+        };
+        let first = name("r", "s3://b/x\n", "");
+        assert!(is_sibling(&first), "{first}");
+        assert_eq!(name("r", "s3://b/x\n", "--00000000"), first);
+        assert_ne!(name("r", "s3://b/y\n", ""), first);
+        assert_ne!(name("q", "s3://b/x\n", ""), first);
+        let again = name("r", "s3://b/x\n", &first);
+        assert!(is_sibling(&again) && again != first, "{again}");
+    }
+}
