@@ -1,9 +1,9 @@
 //! Directories of a table that are not current: what switches have replaced, and what a switch that was cut off began.
 //!
-//! Reads only. A sibling is known by its name; what lies in it is the table's if its key is of the table's shape, the one
-//! that it has or the one that it had before the last switch.
+//! Reads only. A sibling is known by its name, and by bearing no marker of its own; what lies in it is the table's if its
+//! key is of the table's shape, the one that it has or the one that it had before the last switch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 
@@ -62,14 +62,18 @@ pub async fn all(store: &dyn Store, location: &Uri, marker: &Marker) -> Result<V
     };
     let siblings = Uri::new(location.bucket.clone(), format!("{stem}--"));
     let mut pages = store.list(&siblings, None);
+    let mut of_others = BTreeSet::new();
     while let Some(page) = pages.try_next().await? {
         for object in page.objects() {
             let Some((name, key)) = object.key[stem.len()..].split_once('/') else { continue };
-            if is_sibling(name) && name != marker.current {
+            if key == MARKER {
+                of_others.insert(name.to_owned());
+            } else if is_sibling(name) && name != marker.current {
                 take(&mut found, location, name, key, object.modified, &shapes);
             }
         }
     }
+    found.retain(|name, _| !of_others.contains(name));
     Ok(found.into_values().collect())
 }
 

@@ -68,6 +68,7 @@ pub async fn check(subject: &dyn Subject) {
     what_is_not_there_is_none(subject).await;
     conditions_hold(subject).await;
     tags_follow_the_content(subject).await;
+    copies_are_of_what_was_seen(subject).await;
     deletes_leave_nothing(subject).await;
     the_clock_is_the_stores(subject).await;
     one_of_many_creates(subject).await;
@@ -241,6 +242,27 @@ pub async fn tags_follow_the_content(subject: &dyn Subject) {
         assert!(!written.etag.0.contains('"') && !written.etag.0.is_empty(), "the ETag {:?}", written.etag);
         assert_eq!(read(&*store, &uri).await.etag, written.etag, "ETags, read and written");
         seen.push(written.etag);
+    }
+}
+
+/// A copy has the bytes of its source, over whatever is there; of a source that has changed or gone there is none.
+pub async fn copies_are_of_what_was_seen(subject: &dyn Subject) {
+    let (store, place) = (subject.open(1_000).await, subject.place().await);
+    for name in ["symlink.txt", "region=a%20b c/é+&'(1)/symlink.txt", "x=%3A/symlink.txt"] {
+        let (from, to) = (place.join("from/").join(name), place.join("to/").join(name));
+        let first = put(&*store, &from, "one\n", &Condition::None).await.expect("a put");
+        store.copy(&from, &first.etag, &to).await.expect("a copy to where nothing is");
+        assert_eq!(read(&*store, &to).await.body, "one\n", "the copy of {name}");
+        let second = put(&*store, &from, "two\n", &Condition::None).await.expect("a put");
+        let stale = store.copy(&from, &first.etag, &to).await.expect_err("a copy of what has changed");
+        assert_eq!(stale.kind(), ErrorKind::Conflict, "{stale:?}");
+        assert_eq!(read(&*store, &to).await.body, "one\n", "what a refused copy leaves");
+        store.copy(&from, &second.etag, &to).await.expect("a copy over something");
+        assert_eq!(read(&*store, &to).await.body, "two\n", "the copy of {name}");
+        assert_eq!(read(&*store, &from).await.body, "two\n", "the source of a copy");
+        assert_all_deleted(store.delete(std::slice::from_ref(&from)).await);
+        let gone = store.copy(&from, &second.etag, &to).await.expect_err("a copy of what is gone");
+        assert_eq!(gone.kind(), ErrorKind::Conflict, "{gone:?}");
     }
 }
 

@@ -115,10 +115,9 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// `Conflict` if `from` is not any more what `etag` says. After any other error it may or may not have happened.
     async fn copy(&self, from: &Uri, etag: &ETag, to: &Uri) -> Result<()> {
-        let condition = Condition::Is(etag.clone());
         match self.get(from).await? {
-            Some(stored) if stored.etag == *etag => self.put(to, stored.body, &Condition::None).await.map(|_| ()),
-            other => Err(conflict(from, &condition, other.as_ref().map(|stored| &stored.etag))),
+            Some(stored) if stored.etag == *etag => self.put(to, stored.body, &Condition::None).await.map(drop),
+            other => Err(conflict(from, &Condition::Is(etag.clone()), other.as_ref().map(|stored| &stored.etag))),
         }
     }
 

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Condition, ETag, Store, Stored, Traits, Written, conflict_with};
 use crate::error::{Error, ErrorKind, Result};
@@ -47,6 +48,9 @@ const READ_TRIES: u32 = 3;
 
 /// A write may take a second for so many bytes, on top of what any request may take.
 const SLOW_BYTES_PER_S: u64 = 128 * 1024;
+
+/// What is escaped in the path that names a copy's source: all but what RFC 3986 leaves unreserved, and slashes.
+const NOT_IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// What AWS asks for 1,000 PUTs or LISTs (us-east-1).
 const DOLLARS_PER_1000_WRITES: f64 = 0.005;
@@ -236,6 +240,23 @@ impl Store for S3Store {
             pause *= 2;
         }
         unreachable!("the last try returns")
+    }
+
+    /// By the store itself: the bytes do not pass through here.
+    async fn copy(&self, from: &Uri, etag: &ETag, to: &Uri) -> Result<()> {
+        let watch = Watch::new(Kind::Other, &self.counts);
+        let source = format!("{}/{}", from.bucket.name, utf8_percent_encode(&from.key, NOT_IN_A_PATH));
+        let sent = self.connection.send(&to.bucket.name, |client| {
+            let request = client.copy_object().copy_source(&source).copy_source_if_match(format!("\"{}\"", etag.0));
+            let request = request.bucket(&to.bucket.name).key(&to.key).set_request_payer(self.connection.payer());
+            request.customize().interceptor(watch.clone()).send()
+        });
+        let Err(error) = sent.await else { return Ok(()) };
+        let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+        if status == 412 || is_missing_key(&error) {
+            return Err(conflict_with(from, &Condition::Is(etag.clone()), "something else, or nothing"));
+        }
+        Err(self.failure(&watch, Action::Write, to).of(error))
     }
 
     async fn delete(&self, uris: &[Uri]) -> Result<Vec<(Uri, Error)>> {

@@ -37,6 +37,7 @@ enum Defect {
     FailsOnMissing,
     DeletesOneBatchOnly,
     TearsBodies,
+    CopiesWhateverIsThere,
 }
 
 impl Broken {
@@ -100,6 +101,12 @@ impl Store for Broken {
         Ok(if matches!(self.defect, Defect::OneTagForAll) { Written { etag: same, ..written } } else { written })
     }
 
+    async fn copy(&self, from: &Uri, etag: &ETag, to: &Uri) -> Result<()> {
+        let there = self.memory.get(from).await?.map(|stored| stored.etag);
+        let any = matches!(self.defect, Defect::CopiesWhateverIsThere);
+        self.memory.copy(from, there.as_ref().filter(|_| any).unwrap_or(etag), to).await
+    }
+
     async fn delete(&self, uris: &[Uri]) -> Result<Vec<(Uri, Error)>> {
         let batches = if matches!(self.defect, Defect::DeletesOneBatchOnly) { 1 } else { usize::MAX };
         let reached: Vec<&Uri> = uris.chunks(1_000).take(batches).flatten().collect();
@@ -139,6 +146,7 @@ async fn a_store_that_does_one_thing_wrong_fails() {
         FailsOnMissing,
         DeletesOneBatchOnly,
         TearsBodies,
+        CopiesWhateverIsThere,
     ] {
         let checked =
             tokio::spawn(async move { store::conformance::check(&Broken { memory: Memory::new(), defect }).await });

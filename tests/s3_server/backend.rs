@@ -11,10 +11,11 @@ use md5::{Digest, Md5};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::{
-    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition,
-    EncodingType, Error, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
-    HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object as Listed, ObjectStorageClass, PutObjectInput,
-    PutObjectOutput, StreamingBlob, Timestamp,
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput, DeleteObjectOutput,
+    DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, EncodingType, Error, GetObjectInput,
+    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Object as Listed, ObjectStorageClass, PutObjectInput, PutObjectOutput, StreamingBlob,
+    Timestamp,
 };
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 
@@ -131,6 +132,27 @@ impl S3 for Backend {
         let etag = state.write(&input.bucket, &input.key, body);
         let output = PutObjectOutput { e_tag: Some(ETag::Strong(etag)), ..PutObjectOutput::default() };
         Ok(S3Response::with_headers(output, state.generation(state.object(&input.bucket, &input.key)?)))
+    }
+
+    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+        let input = request.input;
+        let CopySource::Bucket { bucket, key, .. } = &input.copy_source else {
+            return Err(s3_error!(NotImplemented));
+        };
+        let mut state = self.0.state();
+        let source = state.object(bucket, key)?;
+        let is_as_seen = |condition: &ETagCondition| match condition {
+            ETagCondition::ETag(etag) => etag.value() == source.etag,
+            ETagCondition::Any => true,
+        };
+        if !input.copy_source_if_match.as_ref().is_none_or(is_as_seen) {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        let body = source.body.clone();
+        let etag = state.write(&input.bucket, &input.key, body);
+        let copy_object_result =
+            Some(CopyObjectResult { e_tag: Some(ETag::Strong(etag)), ..CopyObjectResult::default() });
+        Ok(S3Response::new(CopyObjectOutput { copy_object_result, ..CopyObjectOutput::default() }))
     }
 
     async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {

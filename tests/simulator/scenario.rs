@@ -204,8 +204,9 @@ pub struct Prepared {
 }
 
 /// What lies around the location and is nobody's business.
-pub const NEIGHBOURS: [&str; 4] = [
+pub const NEIGHBOURS: [&str; 5] = [
     "s3://published/taxes",
+    "s3://published/taxes--0a1b2c3d/_restitch.json",
     "s3://published/taxes--0a1b2c3d/region=amer/symlink.txt",
     "s3://published/taxes2/symlink.txt",
     "s3://published/tax",
