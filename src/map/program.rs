@@ -418,7 +418,7 @@ impl ExcludeProgram {
         if let Some(suffix) = suffix.filter(|suffix| plain(suffix)) {
             return ExcludeProgram::Suffix(suffix.to_owned());
         }
-        if exclude.over != ExcludeOver::BaseName && (source.ends_with("/**") || source.ends_with('/')) {
+        if exclude.is_by_directory() {
             return ExcludeProgram::Directory(exclude.clone());
         }
         ExcludeProgram::Any(exclude.clone())

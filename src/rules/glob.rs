@@ -1,7 +1,7 @@
 //! `exclude` globs: `*` and `?` never cross `/`, `**` does, `[…]` and `{a,b}` as in templates; nothing is hidden from them.
 //!
-//! Pure. globset matches them; where it would count bytes instead of characters, a regular expression of the same
-//! meaning does.
+//! Pure. globset matches them; where it reads a glob otherwise (bytes for characters, `**` within alternatives), a regular
+//! expression of the meaning above does.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub struct KeyGlob(Engine);
 #[derive(Clone, Debug)]
 enum Engine {
     Globset(GlobMatcher),
-    /// For `?` and `[…]`, which globset takes as one byte.
+    /// For `?` and `[…]`, which globset takes as one byte, and `**` within alternatives, which it takes as `*`.
     Regex(regex::Regex),
 }
 
@@ -80,6 +80,13 @@ fn odd_place(text: &Text<'_>) -> Option<Diagnostic> {
     Some(warning.help(format!("write \"{key}\"")))
 }
 
+impl Exclude {
+    /// Whether it leaves out all that lies in a directory or nothing of it.
+    pub fn is_by_directory(&self) -> bool {
+        self.over != ExcludeOver::BaseName && (self.source.ends_with("/**") || is_directory(&self.source))
+    }
+}
+
 struct Mistake {
     span: Range<usize>,
     message: String,
@@ -88,24 +95,29 @@ struct Mistake {
 
 fn parse(source: &str) -> Result<KeyGlob, Vec<Mistake>> {
     let mut translator =
-        Translator { source, at: 0, regex: String::new(), depth: 0, mistakes: Vec::new(), counts: false };
+        Translator { source, at: 0, regex: String::new(), depth: 0, mistakes: Vec::new(), beyond_globset: false };
     translator.sequence();
-    let Translator { regex, mistakes, counts, .. } = translator;
+    let Translator { regex, mistakes, beyond_globset, .. } = translator;
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
     let unreadable = |message: String| vec![Mistake { span: 0..source.len(), message, help: None }];
-    if counts {
+    if beyond_globset {
         let regex = regex::Regex::new(&format!("(?s)\\A(?:{regex})\\z"));
         return regex
             .map(|regex| KeyGlob(Engine::Regex(regex)))
             .map_err(|_| unreadable("this glob is too large".to_owned()));
     }
     // A trailing slash means everything below, as in templates.
-    let source = if source.ends_with('/') { format!("{source}**") } else { source.to_owned() };
+    let source = if is_directory(source) { format!("{source}**") } else { source.to_owned() };
     let glob = GlobBuilder::new(&source).literal_separator(true).backslash_escape(true).empty_alternates(true).build();
     glob.map(|glob| KeyGlob(Engine::Globset(glob.compile_matcher())))
         .map_err(|error| unreadable(error.kind().to_string()))
+}
+
+/// Whether a glob ends in `/`, which takes all below; in `\/` it is text.
+fn is_directory(source: &str) -> bool {
+    source.strip_suffix('/').is_some_and(|before| (before.len() - before.trim_end_matches('\\').len()) % 2 == 0)
 }
 
 /// Checks a glob and writes the regular expression of the same meaning.
@@ -115,8 +127,8 @@ struct Translator<'a> {
     regex: String,
     depth: usize,
     mistakes: Vec<Mistake>,
-    /// Whether `?` or a class stands in it.
-    counts: bool,
+    /// Whether globset would read it otherwise.
+    beyond_globset: bool,
 }
 
 impl Translator<'_> {
@@ -136,7 +148,7 @@ impl Translator<'_> {
             match c {
                 '*' => self.stars(start),
                 '?' => {
-                    self.counts = true;
+                    self.beyond_globset = true;
                     self.regex.push_str("[^/]");
                 }
                 '[' => self.class(start),
@@ -159,7 +171,7 @@ impl Translator<'_> {
                 c => self.literal(c),
             }
         }
-        if self.source.ends_with('/') {
+        if is_directory(self.source) {
             self.regex.push_str(".*");
         }
     }
@@ -168,6 +180,7 @@ impl Translator<'_> {
         let rest = &self.source[start..];
         let count = rest.len() - rest.trim_start_matches('*').len();
         self.at = start + count;
+        self.beyond_globset |= count > 1 && self.depth > 0;
         let begins = start == 0 || self.source[..start].ends_with(['/', '{', ',']);
         match (count, self.source[self.at..].chars().next()) {
             (1, _) => self.regex.push_str("[^/]*"),
@@ -185,7 +198,7 @@ impl Translator<'_> {
     }
 
     fn class(&mut self, start: usize) {
-        self.counts = true;
+        self.beyond_globset = true;
         let rest = &self.source[self.at..];
         let negated = rest.starts_with(['!', '^']);
         let from = usize::from(negated);
@@ -276,9 +289,18 @@ mod tests {
     #[test]
     fn globset_and_the_expression_agree() {
         let texts = ["", "a", "a/b", "a//b", "/a", "a/", "a/b/c", ".x", "_y/z", "a.tmp", "b/a.tmp", "é", "a*b"];
-        for glob in ["*", "**", "a/**", "**/a", "**/b/**", "*.tmp", "a/", "{a,b}", "{a,**/c}", "*/*", "a/**/c", "\\a"] {
-            let mut translator =
-                Translator { source: glob, at: 0, regex: String::new(), depth: 0, mistakes: Vec::new(), counts: false };
+        for glob in [
+            "*", "**", "a/**", "**/a", "**/b/**", "*.tmp", "a/", "a\\/", "{a,b}", "{a,**/c}", "a/{**,c}", "*/*",
+            "a/**/c", "\\a",
+        ] {
+            let mut translator = Translator {
+                source: glob,
+                at: 0,
+                regex: String::new(),
+                depth: 0,
+                mistakes: vec![],
+                beyond_globset: false,
+            };
             translator.sequence();
             let regex = regex::Regex::new(&format!("(?s)\\A(?:{})\\z", translator.regex)).unwrap();
             for text in texts {
