@@ -108,8 +108,8 @@ impl Uri {
     /// Reads `scheme://bucket/key`, byte for byte.
     ///
     /// # Errors
-    /// `Usage` if there is no scheme, an unknown one, or an empty bucket where one is needed. `s3a://` and `s3n://` get
-    /// a hint.
+    /// `Usage` if there is no scheme, an unknown one, or an empty bucket where one is needed. `s3a://`, `s3n://` and
+    /// capitals get a hint.
     pub fn parse(text: &str) -> Result<Uri> {
         let wrong = |why: &str| Error::new(ErrorKind::Usage, format!("{} is not an object URI: {why}", Shown(text)));
         let Some((scheme, rest)) = text.split_once("://") else {
@@ -117,9 +117,13 @@ impl Uri {
         };
         let Some(scheme) = Scheme::parse(scheme) else {
             let error = wrong(&format!("the scheme `{}` is not known", Shown(scheme)));
-            return Err(match scheme {
-                "s3a" | "s3n" => error.help(format!("write s3://{}", Shown(rest))),
-                _ => error.help("the schemes are s3, lakefs, file, gs and az"),
+            let meant = match scheme.to_ascii_lowercase().as_str() {
+                "s3a" | "s3n" => Some(Scheme::S3),
+                lower => Scheme::parse(lower),
+            };
+            return Err(match meant {
+                Some(meant) => error.help(format!("write {}://{}", meant.name(), Shown(rest))),
+                None => error.help("the schemes are s3, lakefs, file, gs and az"),
             });
         };
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
@@ -223,6 +227,7 @@ mod tests {
     fn other_schemes_are_refused_with_a_hint() {
         let error = Uri::parse("s3a://bucket/key").unwrap_err();
         assert_eq!(error.help_text(), Some("write s3://bucket/key"));
+        assert_eq!(Uri::parse("S3://bucket/Key").unwrap_err().help_text(), Some("write s3://bucket/Key"));
         assert!(Uri::parse("bucket/key").is_err());
         assert!(Uri::parse("s3:///key").is_err());
         assert!(Uri::parse("file://host/key").is_err());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::show::{DIM, ERROR, HELP, STRONG, WARNING};
 use super::{Exit, Global, Output, rule_file};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::map::explain::{
     Capture, ExcludedBy, Explanation, Remedy, RuleVerdict, Stop, TableExplanation, Takes, explain,
 };
@@ -47,10 +47,6 @@ pub struct ExplainArgs {
 /// Those of the rule file; `Usage` for what is no URI.
 pub async fn run(global: &Global, args: &ExplainArgs) -> Result<Exit> {
     let uri = rule_file::object_uri(&args.uri)?;
-    if uri.key.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, format!("{} names a bucket and no object", uri.shown()))
-            .help("restitch explain s3://bucket/folder/file.csv"));
-    }
     let rules = rule_file::load(global)?;
     let object = Object {
         bucket: &uri.bucket,

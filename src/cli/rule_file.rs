@@ -74,10 +74,15 @@ pub fn load_from(path: &Path) -> Result<Rules> {
 /// The object that an argument names: a URI, or a local file's path.
 ///
 /// # Errors
-/// `Usage` if it is neither.
+/// `Usage` if it is neither, or a bucket alone.
 pub fn object_uri(text: &str) -> Result<Uri> {
     if text.contains("://") {
-        return Uri::parse(text);
+        let uri = Uri::parse(text)?;
+        if uri.key.is_empty() {
+            let error = Error::new(ErrorKind::Usage, format!("{} names a bucket and no object", uri.shown()));
+            return Err(error.help(format!("write a key behind it: {}folder/file.csv", uri.shown())));
+        }
+        return Ok(uri);
     }
     if text.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "an empty text names no object").help("s3://bucket/folder/file.csv"));
