@@ -57,7 +57,7 @@ pub fn create_table(
     location: &Uri,
     projection: Option<&Projection>,
 ) -> Result<Statement> {
-    let format = table.format.as_ref().ok_or_else(|| lacks(table, "a format", r#"format = "parquet""#))?;
+    let format = with_what_it_needs(table)?;
     let text = match &table.ddl {
         Some(ddl) => rewritten(table, ddl, format, name, location, projection)?,
         None => composed(table, format, name, location, projection)?,
@@ -84,6 +84,18 @@ pub fn drop_table(name: &TableName) -> Statement {
     Statement { kind: StatementKind::DropTable, text: format!("DROP TABLE IF EXISTS {name}"), partitions: 0 }
 }
 
+/// The table's format.
+///
+/// # Errors
+/// `Rules` where the table lacks it, or columns.
+pub(super) fn with_what_it_needs(table: &Table) -> Result<&Format> {
+    let format = table.format.as_ref().ok_or_else(|| lacks(table, "a format", r#"format = "parquet""#))?;
+    if table.columns.is_empty() && table.ddl.is_none() {
+        return Err(lacks(table, "columns", r#"columns = ["id bigint", "amount double"], or ddl = "table.sql""#));
+    }
+    Ok(format)
+}
+
 fn composed(
     table: &Table,
     format: &Format,
@@ -91,9 +103,6 @@ fn composed(
     location: &Uri,
     projection: Option<&Projection>,
 ) -> Result<String> {
-    if table.columns.is_empty() {
-        return Err(lacks(table, "columns", r#"columns = ["id bigint", "amount double"], or ddl = "table.sql""#));
-    }
     let mut clauses = vec![format!("{} {}", head(name), columns(table, &table.columns)?)];
     clauses.extend(table.comment.as_deref().map(|comment| format!("COMMENT {}", Literal(comment))));
     if !table.partitioned_by.is_empty() {
@@ -173,7 +182,7 @@ fn replace(text: &str, whole: Range<usize>, mut edits: Vec<(Range<usize>, String
 }
 
 /// The table properties that restitch states, in order: the user's, the header lines, projection's.
-fn properties(table: &Table, format: &Format, projection: Option<&Projection>) -> Vec<(String, String)> {
+pub(super) fn properties(table: &Table, format: &Format, projection: Option<&Projection>) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> =
         table.properties.iter().filter(|(key, value)| !reads_otherwise(key, value)).cloned().collect();
     if format.header_lines > 0 {
@@ -219,17 +228,7 @@ fn head(name: &TableName) -> String {
 fn columns(table: &Table, columns: &[Column]) -> Result<String> {
     let mut lines = Vec::with_capacity(columns.len());
     for column in columns {
-        let ddl_type = ddl_type::whole(&column.ddl_type).map_err(|error| {
-            let message = format!(
-                "the type `{}` of `{}` in table `{}`: {}",
-                Shown(&column.ddl_type),
-                Shown(&column.name),
-                Shown(&table.name),
-                error.message
-            );
-            let made = Error::new(ErrorKind::Rules, message);
-            error.help.into_iter().fold(made, Error::help)
-        })?;
+        let ddl_type = typed(table, column)?;
         let mut line = format!("{} {ddl_type}", Identifier(&column.name));
         if let Some(comment) = &column.comment {
             write!(line, " COMMENT {}", Literal(comment)).expect("a String takes all text");
@@ -237,6 +236,24 @@ fn columns(table: &Table, columns: &[Column]) -> Result<String> {
         lines.push(line);
     }
     Ok(list(&lines))
+}
+
+/// A column's type, in the one form that is printed.
+///
+/// # Errors
+/// `Rules` for a type that no engine knows.
+pub(super) fn typed(table: &Table, column: &Column) -> Result<String> {
+    ddl_type::whole(&column.ddl_type).map_err(|error| {
+        let message = format!(
+            "the type `{}` of `{}` in table `{}`: {}",
+            Shown(&column.ddl_type),
+            Shown(&column.name),
+            Shown(&table.name),
+            error.message
+        );
+        let made = Error::new(ErrorKind::Rules, message);
+        error.help.into_iter().fold(made, Error::help)
+    })
 }
 
 fn row_format(format: &Format) -> String {

@@ -1,9 +1,10 @@
 //! A plan or what is published, as SQL text that Athena, Hive and Spark take.
 //!
 //! [`create`] makes the table, [`partitions`] its partitions, [`projection`] the properties that stand in for them, all
-//! through [`quote`]. Pure text: nothing here reads a store or runs a statement.
+//! through [`quote`]; [`definition`] says the same as data, for catalogs. Pure text: nothing here reads a store or runs a statement.
 
 pub mod create;
+pub mod definition;
 pub mod partitions;
 pub mod projection;
 pub mod quote;
@@ -13,6 +14,7 @@ pub(crate) mod sample;
 use std::fmt;
 
 pub use create::{TableName, create_table, drop_table, set_location};
+pub use definition::{partition_definition, table_definition};
 pub use partitions::{Partition, add_partitions, drop_partitions, set_locations};
 pub use projection::{Projection, ProjectionBuilder};
 

@@ -3,6 +3,8 @@
 //! Pure. What stands here is only what restitch owns: whatever else an entry of a catalog bears (an owner, statistics, a
 //! crawler's marks, parameters that nobody stated) is not in these types, and an adapter keeps it as it was.
 
+pub mod compare;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -53,6 +53,37 @@ pub fn whole(text: &str) -> Result<String, TypeError> {
     }
 }
 
+/// A printed type as catalogs hold it: all in lower case, field names without backticks, `decimal` with its digits.
+pub fn in_catalog(printed: &str) -> String {
+    let mut out = String::new();
+    let mut rest = printed;
+    while let Some(c) = rest.chars().next() {
+        if let Some(quoted) = rest.strip_prefix('`') {
+            let name_end = quoted.replace("``", "  ").find('`').unwrap_or(quoted.len());
+            out += &quoted[..name_end].replace("``", "`").to_lowercase();
+            rest = quoted.get(name_end + 1..).unwrap_or_default();
+        } else if c.is_alphanumeric() || c == '_' {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let word = rest[..end].to_lowercase();
+            rest = &rest[end..];
+            let digits = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+            match digits {
+                _ if word != "decimal" || rest.starts_with(':') => out += &word,
+                None => out += "decimal(10,0)",
+                Some((digits, behind)) => {
+                    let scale = if digits.contains(',') { "" } else { ",0" };
+                    out += &format!("decimal({digits}{scale})");
+                    rest = behind;
+                }
+            }
+        } else {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    out
+}
+
 /// Whether a name stands without backticks everywhere.
 pub fn is_plain_name(name: &str) -> bool {
     let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
@@ -406,6 +437,23 @@ fn unknown(text: &str, word: &str, span: Range<usize>) -> TypeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn catalogs_hold_types_in_one_form() {
+        for (printed, held) in [
+            ("bigint", "bigint"),
+            ("decimal", "decimal(10,0)"),
+            ("decimal(5)", "decimal(5,0)"),
+            ("decimal(10,2)", "decimal(10,2)"),
+            (
+                "struct<A:int,`b c``D`:array<decimal>,decimal:char(3)>",
+                "struct<a:int,b c`d:array<decimal(10,0)>,decimal:char(3)>",
+            ),
+            ("timestamp with local time zone", "timestamp with local time zone"),
+        ] {
+            assert_eq!(in_catalog(printed), held);
+        }
+    }
 
     #[test]
     fn types_are_printed_as_athena_writes_them() {
