@@ -93,7 +93,15 @@ pub fn object_uri(text: &str) -> Result<Uri> {
         .into_os_string()
         .into_string()
         .map_err(|path| Error::new(ErrorKind::Usage, format!("{} is not UTF-8", shown(Path::new(&path)))))?;
-    Ok(Uri::new(Bucket::local(), absolute.trim_start_matches('/')))
+    // `..` goes as it does in a rule's relative path: no listing has such a key.
+    let mut parts: Vec<&str> = Vec::new();
+    for part in absolute.trim_start_matches('/').split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    Ok(Uri::new(Bucket::local(), parts.join("/")))
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {

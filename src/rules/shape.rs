@@ -194,14 +194,26 @@ fn wrong_type(
             error.help(format!("write a rule for each, or alternatives\n{name} = 's3://bucket/{{one,other}}/*.csv'"))
         }
         (Shape::List(_), DeValue::String(text)) => error.help(raw(format!("[{:?}]", &**text))),
-        (Shape::Scalar, DeValue::Float(number)) => error.help(raw(format!("\"{}\"", number.as_str()))),
-        (Shape::Scalar, DeValue::Boolean(flag)) => error.help(raw(format!("\"{flag}\""))),
-        (Shape::Scalar, DeValue::Datetime(date)) => error.help(raw(format!("\"{date}\""))),
         (Shape::Flag, DeValue::String(text)) if matches!(&**text, "true" | "false") => {
             error.help(raw(text.to_string()))
         }
+        (Shape::Scalar | Shape::Either(_), value) if example.is_empty() => match unquoted(value) {
+            Some(text) => error.help(raw(format!("\"{text}\""))),
+            None => error,
+        },
         _ if example.is_empty() => error,
         _ => error.help(format!("write it as in\n{name} = {example}")),
+    }
+}
+
+/// What could be meant as a text, but stands without quotes.
+fn unquoted(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        DeValue::Datetime(date) => Some(date.to_string()),
+        _ => None,
     }
 }
 
