@@ -149,7 +149,7 @@ pub async fn an_update_changes_what_is_stated(subject: &dyn Subject) {
     let removed = ["goes".to_owned(), "never.was".to_owned()];
     catalog.update_table("t", &before.version, &second, &removed).await.expect("an update");
     let after = read(&*catalog, "t").await;
-    assert_table(&after.table, &second.over(&before.table, &removed), "t");
+    assert_table(&after.table, &second.over(&first, &removed), "t");
     assert_eq!(after.table.comment.as_deref(), Some("stays"), "a comment that was not stated");
     assert_eq!(after.table.columns[0].comment.as_deref(), Some("stays too"), "a column's comment that was not stated");
     assert!(after.table.parameters.contains_key("stays") && !after.table.parameters.contains_key("goes"));
