@@ -83,7 +83,7 @@ async fn every_case_comes_to_its_plan() {
     let mut ran = 0;
     for file in std::fs::read_dir("tests/plan").unwrap() {
         let path = file.unwrap().path();
-        let cases: Vec<Case> = serde_yaml_ng::from_str(&std::fs::read_to_string(&path).unwrap())
+        let cases: Vec<Case> = serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap())
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for case in cases {
             println!("{}: {}", path.display(), case.name);

@@ -71,7 +71,7 @@ fn mistakes_in_keys_and_values_are_not_valid() {
         "[table.t]\nskip = ['hiden']",
         "[table.t]\nset = { a = true }",
         "[table.t]\npick = { on = '{x}' }",
-        "[table.t]\nlike = 'glue:x'",
+        "[table.t]\nlike = ['glue:x']",
         "[table.'a table']",
         "[catalog]\ntype = 'aws'",
         "[catalog]\ncatalog_id = '12'",

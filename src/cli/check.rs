@@ -28,7 +28,7 @@ pub struct CheckArgs {
 /// # Errors
 /// Those of reading the file and of writing the result; what is wrong in it is a finding.
 pub async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
-    let file = RuleFile::read(&global.file)?;
+    let file = RuleFile::read(&global.file).await?;
     let lines = Lines::new(file.text());
     let mut diagnostics = file.loaded.diagnostics.clone();
     let (rules, is_cut, tests) = match (&file.loaded.rules, &file.loaded.sound) {

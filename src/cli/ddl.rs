@@ -54,7 +54,7 @@ pub struct DdlArgs {
 /// Those of the rule file and the stores; `NotFound` where nothing is published; `Trap` where a query would fail;
 /// `Usage` for a table that there is not; what `ddl` cannot say.
 pub async fn run(global: &Global, args: &DdlArgs) -> Result<Exit> {
-    let rules = rule_file::load(global)?;
+    let rules = rule_file::load(global).await?;
     let tables = chosen(&rules, &args.tables)?;
     let mut out = match &args.split {
         Some(directory) => Out::Files { directory: empty_directory(directory)?, written: 0 },

@@ -47,7 +47,7 @@ pub struct ExplainArgs {
 /// Those of the rule file; `Usage` for what is no URI.
 pub async fn run(global: &Global, args: &ExplainArgs) -> Result<Exit> {
     let uri = rule_file::object_uri(&args.uri)?;
-    let rules = rule_file::load(global)?;
+    let rules = rule_file::load(global).await?;
     let object = Object {
         bucket: &uri.bucket,
         key: &uri.key,

@@ -12,7 +12,7 @@ pub struct LsArgs {}
 /// # Errors
 /// Those of the rule file and of the listing.
 pub async fn run(global: &Global, _: &LsArgs) -> Result<Exit> {
-    let rules = rule_file::load(global)?;
+    let rules = rule_file::load(global).await?;
     let sources = Sources::open(&rules, &global.listing)?;
     let progress = Progress::start(global);
     let mut out = Output::bytes();

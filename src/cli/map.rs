@@ -25,7 +25,7 @@ pub struct MapArgs {
 /// Those of the rule file, of the listing (`Corrupt` with file and line), of a URI that is none (`Usage`), and `Usage`
 /// where a rule asks for what the listing lacks.
 pub async fn run(global: &Global, args: &MapArgs) -> Result<Exit> {
-    let rules = rule_file::load(global)?;
+    let rules = rule_file::load(global).await?;
     let program = Program::new(&rules);
     let mut run = Run { rules: &rules, mapper: Mapper::new(&program), said: Said::default(), out: Output::bytes() };
     for uri in &args.uris {

@@ -44,7 +44,7 @@ struct Work<'r> {
 /// Those of the rule file and the stores; `Ownership`, `Moves` where something else is published; `Leased`; `Usage`
 /// where there is nobody to ask.
 pub async fn run(global: &Global, args: &PruneArgs) -> Result<Exit> {
-    let rules = rule_file::load(global)?;
+    let rules = rule_file::load(global).await?;
     let options = args.locking.options(&random_id()?, Interrupt::new(global.interrupt()))?;
     let work = unless_interrupted(global, look(&rules)).await?;
     let mut out = Output::text();

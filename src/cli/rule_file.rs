@@ -1,4 +1,4 @@
-//! The rule file as every command reads it: found, read, parsed, and its mistakes shown.
+//! The rule file as every command reads it: found, read, parsed, what it names elsewhere fetched, and its mistakes shown.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::Global;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::diagnostic::{self, Lines};
 use crate::rules::table::Rules;
-use crate::rules::{self, Diagnostic, Loaded, Severity};
+use crate::rules::{self, Definition, Diagnostic, Given, Like, Loaded, Severity};
 use crate::uri::{Bucket, Shown, Uri};
 
 /// A rule file that could be read, with or without mistakes.
@@ -18,14 +18,23 @@ pub struct RuleFile {
 
 impl RuleFile {
     /// # Errors
-    /// `NotFound`, `Denied` or `Io` if there is no such file or it cannot be read; `Corrupt` if it is no text.
-    pub fn read(path: &Path) -> Result<RuleFile> {
+    /// `NotFound`, `Denied` or `Io` if there is no such file or it cannot be read; `Corrupt` if it is no text. What it
+    /// names elsewhere and cannot be had is among its mistakes.
+    pub async fn read(path: &Path) -> Result<RuleFile> {
         let bytes = std::fs::read(path).map_err(|error| unreadable(path, error))?;
         let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
         let absolute = std::path::absolute(path).map_err(|error| Error::io(shown(path), error))?;
         let folder = absolute.parent().unwrap_or(Path::new("/"));
         let read = |ddl: &Path| std::fs::read_to_string(ddl).map_err(|error| Error::io(shown(ddl), error));
-        let loaded = rules::load(&text, path, folder, &read);
+        let mut given = Given::default();
+        let mut loaded = rules::load_with(&text, path, folder, &read, &given);
+        while !loaded.lacking.is_empty() {
+            for like in loaded.lacking {
+                let definition = definition(&like).await;
+                given.define(like, definition);
+            }
+            loaded = rules::load_with(&text, path, folder, &read, &given);
+        }
         Ok(RuleFile { path: path.to_owned(), text, loaded })
     }
 
@@ -49,16 +58,16 @@ impl RuleFile {
 ///
 /// # Errors
 /// As [`RuleFile::read`]; `Rules` if the file has errors.
-pub fn load(global: &Global) -> Result<Rules> {
-    load_from(&global.file)
+pub async fn load(global: &Global) -> Result<Rules> {
+    load_from(&global.file).await
 }
 
 /// The same, of a file that was named otherwise than by `-f`.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_from(path: &Path) -> Result<Rules> {
-    let mut file = RuleFile::read(path)?;
+pub async fn load_from(path: &Path) -> Result<Rules> {
+    let mut file = RuleFile::read(path).await?;
     match file.loaded.rules.take() {
         Some(rules) => Ok(rules),
         None => {
@@ -68,6 +77,16 @@ pub fn load_from(path: &Path) -> Result<Rules> {
             let plural = if count == 1 { "1 error" } else { &format!("{count} errors") };
             Err(Error::new(ErrorKind::Rules, format!("{} has {plural}; nothing was done", shown(path))))
         }
+    }
+}
+
+/// The definition that `like` names, from where it is.
+async fn definition(like: &Like) -> Result<Definition> {
+    match like {
+        #[cfg(feature = "lakefs")]
+        Like::LakeFs { uri, access } => crate::listing::lakefs::LakeFs::open(access)?.definition(uri).await,
+        #[cfg(not(feature = "lakefs"))]
+        Like::LakeFs { uri, .. } => Err(crate::listing::sources::without_feature(uri, "lakefs")),
     }
 }
 

@@ -78,6 +78,5 @@ fn shape(of: &Shape) -> Value {
         Shape::Section(of) => section(of),
         Shape::Sections(of) => json!({"type": "array", "items": section(of)}),
         Shape::Either(shapes) => json!({"anyOf": shapes.iter().map(shape).collect::<Vec<_>>()}),
-        Shape::Later(_) => json!({"not": {}}),
     }
 }

@@ -69,7 +69,7 @@ struct Checked {
 /// # Errors
 /// Those of the rule file, the listing and the stores; `Leased` while another run writes.
 pub async fn run(global: &Global, args: &VerifyArgs) -> Result<Exit> {
-    let rules = rule_file::load(global)?;
+    let rules = rule_file::load(global).await?;
     let sources = Sources::open(&rules, &global.listing)?;
     let mut seen = Seen::default();
     let drawn = draw::draw(global, &rules, &sources, everything_allowed(&rules), &mut seen, None).await?;

@@ -25,6 +25,7 @@ pub fn table(partitioned_by: &[(&str, &str)]) -> Table {
         format: Some(format::format(Some("csv"), &FormatOptions::default()).unwrap()),
         properties: Vec::new(),
         ddl: None,
+        like: None,
         partitions: Partitions::Registered,
         catalog: None,
         publish: Publish::Refresh,

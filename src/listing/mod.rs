@@ -2,6 +2,8 @@
 
 pub mod conformance;
 pub mod folder;
+#[cfg(feature = "lakefs")]
+pub mod lakefs;
 pub mod lines;
 #[cfg(feature = "s3")]
 pub mod s3;
@@ -40,6 +42,12 @@ pub trait Listing: Debug + Send + Sync {
 
     /// When what it lists was true, in seconds since 1970; `None`: as it is asked, live.
     fn as_of(&self) -> Option<i64> {
+        None
+    }
+
+    /// The commit that `prefix` was listed at, where the source has such.
+    fn commit(&self, prefix: &Uri) -> Option<String> {
+        let _ = prefix;
         None
     }
 }

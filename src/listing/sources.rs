@@ -8,7 +8,7 @@ use super::Listing;
 use super::folder::Folder;
 use super::lines::Lines;
 use crate::error::{Error, ErrorKind, Result};
-use crate::rules::table::{Access, Rules};
+use crate::rules::table::{self, Access, ListingSource, Rules};
 use crate::uri::{Scheme, Shown, Uri};
 
 /// `[PREFIX=]SOURCE`. What begins with a scheme has its prefix up to the first `/=`, or else the last `=`; a prefix may
@@ -39,8 +39,8 @@ impl FromStr for ListingArg {
 pub struct Sources {
     /// No one's prefix inside another's.
     written: Vec<Written>,
-    /// How the stores of prefixes are reached: every `[[listing]]`, but for those that only say `from`.
-    access: Vec<(Option<Uri>, Access)>,
+    /// The rule file's `[[listing]]`s.
+    listings: Vec<ListingSource>,
 }
 
 /// A listing that was written down, and whether it was given for this run, so that all of it counts.
@@ -84,9 +84,7 @@ impl Sources {
             }
         }
         refuse_overlaps(&written)?;
-        // Manifests may lie below a prefix whose listing is written down; the settings beside `from` are for them.
-        let says = rules.listings.iter().filter(|it| it.from.is_none() || it.access != Access::default());
-        Ok(Sources { written, access: says.map(|listing| (listing.prefix.clone(), listing.access.clone())).collect() })
+        Ok(Sources { written, listings: rules.listings.clone() })
     }
 
     /// What to list so that every object below `prefixes` (none inside another) comes once: each `--listing` whole, and
@@ -116,11 +114,9 @@ impl Sources {
         Ok(written.map(|(written, _)| Source::Written(written.lines.clone())).chain(live).collect())
     }
 
-    /// How the store of `uri` is reached: the `[[listing]]` with the longest prefix that covers it.
+    /// How the store of `uri` is reached.
     pub fn access(&self, uri: &Uri) -> Access {
-        let covering = self.access.iter().filter(|(prefix, _)| covers(prefix.as_ref(), Some(uri)));
-        let longest = covering.max_by_key(|(prefix, _)| prefix.as_ref().map_or(0, |prefix| prefix.key.len() + 1));
-        longest.map(|(_, access)| access.clone()).unwrap_or_default()
+        table::access(&self.listings, uri)
     }
 }
 
@@ -132,10 +128,7 @@ pub async fn live(uri: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
     match uri.bucket.scheme {
         Scheme::File => Ok(Arc::new(Folder::new())),
         Scheme::S3 => s3(uri, access).await,
-        Scheme::LakeFs => {
-            let error = Error::new(ErrorKind::Unsupported, format!("{}: lakeFS is not listed yet", uri.shown()));
-            Err(error.help("give a listing: --listing lakefs://REPO/=FILE"))
-        }
+        Scheme::LakeFs => lakefs(uri, access),
         Scheme::Gs | Scheme::Az => {
             let message = format!("{}: objects in {}:// are not listed", uri.shown(), uri.bucket.scheme.name());
             let error = Error::new(ErrorKind::Unsupported, message);
@@ -152,6 +145,16 @@ async fn s3(_: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
 #[cfg(not(feature = "s3"))]
 async fn s3(uri: &Uri, _: &Access) -> Result<Arc<dyn Listing>> {
     Err(without_feature(uri, "s3"))
+}
+
+#[cfg(feature = "lakefs")]
+fn lakefs(_: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
+    Ok(Arc::new(super::lakefs::LakeFs::open(access)?))
+}
+
+#[cfg(not(feature = "lakefs"))]
+fn lakefs(uri: &Uri, _: &Access) -> Result<Arc<dyn Listing>> {
+    Err(without_feature(uri, "lakefs"))
 }
 
 /// What a build without a feature says to a URI that needs it.
@@ -194,7 +197,7 @@ fn beside(path: &Path, from: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::table::{Claim, ListingSource};
+    use crate::rules::table::Claim;
 
     fn rules(folder: &Path, listings: Vec<ListingSource>) -> Rules {
         let path = folder.join("restitch.toml");

@@ -124,6 +124,7 @@ fn rules(template: &Template, ignore_case: bool) -> Rules {
         format: None,
         properties: Vec::new(),
         ddl: None,
+        like: None,
         layout: Layout { parts: Vec::new(), custom: false },
         partitions: Default::default(),
         catalog: None,

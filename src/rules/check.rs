@@ -23,7 +23,7 @@ pub fn listed(rule: &super::table::Rule) -> Vec<Uri> {
     merge_prefixes(prefixes)
 }
 
-/// Checks one table by itself; `column_spans` are where its data columns' names stand, none where `ddl` names them.
+/// Checks one table by itself; `column_spans` are where its data columns' names stand, none where `ddl` or `like` names them.
 pub fn table(
     context: &Context<'_>,
     table: &Table,
@@ -54,7 +54,11 @@ fn columns(context: &Context<'_>, table: &Table, head: &Head<'_>, found: &mut Ve
     let mut first: HashMap<&str, &Range<usize>> = HashMap::new();
     for (column, span) in head.partitioned_by.iter().zip(&head.partition_spans) {
         let error = |message: String| Diagnostic::error(span.clone(), message);
-        let columns = if table.ddl.is_some() { "the statement's columns" } else { "`columns`" };
+        let columns = match (&table.ddl, &table.like) {
+            (Some(_), _) => "the statement's columns",
+            (None, Some(_)) => "the columns that `like` brings",
+            (None, None) => "`columns`",
+        };
         if data.contains(column.name.as_str()) {
             found.push(
                 error(format!("partition column `{}` is a data column too", column.name))

@@ -14,6 +14,7 @@ use super::column::{self, as_name, is_name};
 use super::ddl_in;
 use super::diagnostic::{Diagnostic, Inside, Lines, Severity};
 use super::format::{self, FormatOptions};
+use super::given::{Definition, Given, Like};
 use super::keys::{self, NAME};
 use super::location;
 use super::mend;
@@ -36,14 +37,21 @@ pub struct Loaded {
     pub sound: Option<Sound>,
     /// In the order of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// What the file names and nobody has given yet, each once; where there is some, it is among the errors.
+    pub lacking: Vec<Like>,
 }
 
 /// How `ddl = "taxes.sql"` is read: the absolute path in, its text out.
 pub type ReadFile<'r> = &'r dyn Fn(&Path) -> Result<String>;
 
-/// Reads a rule file. `path` is its name for messages; `base_dir` its folder, absolute, from which relative paths are
-/// taken.
+/// Reads a rule file that needs nothing but files. `path` is its name for messages; `base_dir` its folder, absolute, from
+/// which relative paths are taken.
 pub fn load(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>) -> Loaded {
+    load_with(text, path, base_dir, read, &Given::default())
+}
+
+/// The same, with what has been fetched of what the file lacked before.
+pub fn load_with(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>, given: &Given) -> Loaded {
     let mended = mend::mend(text);
     let (lines, own_lines) = (Lines::new(&mended.text), Lines::new(text));
     let sorted = |offsets: &mut dyn Iterator<Item = usize>| {
@@ -62,9 +70,10 @@ pub fn load(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>) -> Loa
     let context =
         Context { lines: &lines, base_dir: &base, lookups: Vec::new(), broken_lines: &unread_lines, headers: &headers };
     let file = Node::new(&mended.text, document.get_ref(), &keys::FILE, 0..0);
-    let mut reader = Reader { context, read, base_dir, path, found };
+    let mut reader = Reader { context, read, given, lacking: Vec::new(), base_dir, path, found };
     let (rules, drafts) = reader.file(&file, path);
     let mut diagnostics = std::mem::take(&mut reader.found);
+    let lacking = std::mem::take(&mut reader.lacking);
     // A line that TOML could not read says nothing true about anything else.
     diagnostics.retain(|one| bad_lines.binary_search(&lines.line(one.span.start)).is_err());
     let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error);
@@ -75,10 +84,10 @@ pub fn load(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>) -> Loa
     diagnostics.extend(mended.errors.iter().cloned());
     let diagnostics = merged(diagnostics);
     if error_lines.is_empty() {
-        return Loaded { rules: Some(rules), sound: None, diagnostics };
+        return Loaded { rules: Some(rules), sound: None, diagnostics, lacking };
     }
     let sound = sound::sound(&reader.context, &drafts, file.section("defaults").as_ref(), rules, &error_lines);
-    Loaded { rules: None, sound: Some(sound), diagnostics }
+    Loaded { rules: None, sound: Some(sound), diagnostics, lacking }
 }
 
 /// Notes of one mistake that are shown.
@@ -132,6 +141,8 @@ pub struct Draft<'a> {
 struct Reader<'c> {
     context: Context<'c>,
     read: ReadFile<'c>,
+    given: &'c Given,
+    lacking: Vec<Like>,
     base_dir: &'c Path,
     /// The rule file's name for messages.
     path: &'c Path,
@@ -154,7 +165,8 @@ impl<'c> Reader<'c> {
         };
         let listings = self.listings(file);
         let catalog = file.section("catalog");
-        let outer = Outer { defaults: defaults.as_ref(), catalog: catalog.as_ref() };
+        let stores: Vec<ListingSource> = listings.iter().map(|(listing, _)| listing.clone()).collect();
+        let outer = Outer { defaults: defaults.as_ref(), catalog: catalog.as_ref(), listings: &stores };
         let drafts: Vec<Draft<'a>> =
             file.named("table").into_iter().map(|(name, own)| self.table(name, own, outer)).collect();
         let mut said = Vec::new();
@@ -281,7 +293,7 @@ impl<'c> Reader<'c> {
         self.name(&name, "table");
         let layers = Layers { own: &own, defaults };
         let partition_texts = layers.one("partitioned_by", Node::texts).unwrap_or_default();
-        let mut data = self.data(&layers);
+        let mut data = self.data(&layers, outer.listings);
         let is_partitioned_here = !partition_texts.is_empty() || own.has("partitioned_by");
         if !is_partitioned_here {
             self.stated_partitions(&mut data);
@@ -351,6 +363,7 @@ impl<'c> Reader<'c> {
             format: data.format,
             properties: self.properties(&layers, &head.partitioned_by, data.properties),
             ddl: data.ddl,
+            like: data.like,
             layout,
             partitions,
             catalog,
@@ -529,9 +542,9 @@ impl<'c> Reader<'c> {
         &mut self,
         layers: &Layers<'_, '_>,
         columns: &[Column],
-        from_ddl: Vec<(String, String)>,
+        stated: Vec<(String, String)>,
     ) -> Vec<(String, String)> {
-        let mut properties = from_ddl;
+        let mut properties = stated;
         for (name, value) in layers.one("properties", Node::scalars).unwrap_or_default() {
             let ours = name.value == "EXTERNAL"
                 || name.value == "storage.location.template"
@@ -664,7 +677,7 @@ impl<'c> Reader<'c> {
 /// What may be stated of a column in `projection.COLUMN.…`.
 const PROJECTION_SETTINGS: [&str; 7] = ["type", "values", "range", "digits", "format", "interval", "interval.unit"];
 
-/// What a table says of its data, itself or through its DDL.
+/// What a table says of its data, itself, through its DDL or through a definition elsewhere.
 #[derive(Default)]
 struct Data {
     columns: Vec<Column>,
@@ -675,7 +688,8 @@ struct Data {
     comment: Option<String>,
     properties: Vec<(String, String)>,
     ddl: Option<UserDdl>,
-    /// Of `ddl`.
+    like: Option<Like>,
+    /// Of `ddl` or `like`.
     span: Range<usize>,
     /// Of the statement's PARTITIONED BY.
     partition_place: Option<Inside>,
@@ -686,6 +700,7 @@ struct Data {
 struct Outer<'n, 'a> {
     defaults: Option<&'n Node<'a>>,
     catalog: Option<&'n Node<'a>>,
+    listings: &'n [ListingSource],
 }
 
 /// A table and the defaults under it.
@@ -718,23 +733,30 @@ fn skip(layers: &Layers<'_, '_>) -> Skip {
 }
 
 impl Reader<'_> {
-    /// `columns` and `format`, or `ddl`; the table's own words go before the defaults'.
-    fn data(&mut self, layers: &Layers<'_, '_>) -> Data {
-        let own_data = ["columns", "format"].into_iter().filter(|key| layers.own.has(key));
-        let ddl_text = match layers.own.text("ddl") {
-            Some(text) => {
-                for key in own_data {
-                    let span = layers.own.key_span(key).unwrap_or_default();
-                    let error = self.error(span, format!("`{key}` beside `ddl`"));
-                    self.found.push(error.label("the statement says it already").help("leave one of them out"));
-                }
-                Some(text)
+    /// `columns` and `format`, or `ddl`, or `like`; the table's own words go before the defaults'.
+    fn data(&mut self, layers: &Layers<'_, '_>, listings: &[ListingSource]) -> Data {
+        let own = |key: &&str| layers.own.has(key);
+        // Each says it all; what stands behind it says it again. A definition may lack the format, or have it wrong.
+        let stated: [(&str, &[&str]); 2] = [("ddl", &["columns", "format", "like"]), ("like", &["columns"])];
+        for (by, again) in stated.into_iter().filter(|(by, _)| layers.own.has(by)) {
+            for key in again.iter().filter(|key| own(key)) {
+                let span = layers.own.key_span(key).unwrap_or_default();
+                let error = self.error(span, format!("`{key}` beside `{by}`"));
+                let what = if by == "ddl" { "the statement" } else { "the definition" };
+                self.found.push(error.label(format!("{what} says it already")).help("leave one of them out"));
             }
-            None if own_data.count() > 0 => None,
-            None => layers.defaults.and_then(|defaults| defaults.text("ddl")),
-        };
-        if let Some(text) = ddl_text {
+        }
+        let says_own = ["columns", "format", "ddl", "like"].iter().any(own);
+        let node = if says_own { Some(layers.own) } else { layers.defaults };
+        if let Some(text) = node.and_then(|node| node.text("ddl")) {
             return self.stated_by(&text);
+        }
+        if let Some(text) = node.and_then(|node| node.text("like")) {
+            let mut data = self.defined_by(&text, listings);
+            if data.format.is_none() || layers.own.has("format") {
+                data.format = self.format(layers).or(data.format);
+            }
+            return data;
         }
         let texts = layers.one("columns", Node::texts).unwrap_or_default();
         let (mut columns, mut column_spans) = (Vec::new(), Vec::new());
@@ -780,6 +802,40 @@ impl Reader<'_> {
                     let shown = Diagnostic::error(text.span.clone(), error.message).label(error.label);
                     let shown = shown.inside(self.inside(text, &statement, error.span)).help_maybe(error.help);
                     self.found.push(shown);
+                }
+                data
+            }
+        }
+    }
+
+    /// A table as it is described elsewhere.
+    fn defined_by(&mut self, text: &Text<'_>, listings: &[ListingSource]) -> Data {
+        let data = Data { span: text.span.clone(), ..Data::default() };
+        let like = match Like::parse(text.value, listings) {
+            Ok(like) => like,
+            Err((message, help)) => {
+                self.found.push(Diagnostic::error(text.span.clone(), message).help(help));
+                return data;
+            }
+        };
+        let cannot = |why: &str| {
+            Diagnostic::error(text.span.clone(), format!("cannot take the definition `{}`", text.value)).label(why)
+        };
+        match self.given.definition(&like) {
+            Some(Ok(Definition { columns, partitioned_by, format, comment, properties })) => {
+                let (columns, partitioned_by, format) = (columns.clone(), partitioned_by.clone(), format.clone());
+                let (comment, properties) = (comment.clone(), properties.clone());
+                Data { columns, partitioned_by, format, comment, properties, like: Some(like), ..data }
+            }
+            Some(Err(error)) => {
+                let shown = error.notes().iter().fold(cannot(error.message()), |shown, note| shown.note(note.clone()));
+                self.found.push(shown.help_maybe(error.help_text().map(str::to_owned)));
+                data
+            }
+            None => {
+                self.found.push(cannot("it has not been fetched"));
+                if !self.lacking.contains(&like) {
+                    self.lacking.push(like);
                 }
                 data
             }

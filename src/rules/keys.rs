@@ -58,8 +58,6 @@ pub enum Shape {
     Sections(&'static Section),
     /// Any of these, tried in order.
     Either(&'static [Shape]),
-    /// Will come; what to do until then.
-    Later(&'static str),
 }
 
 impl Section {
@@ -88,7 +86,6 @@ impl Shape {
             Shape::Section(_) => "a table".to_owned(),
             Shape::Sections(section) => format!("tables, each under {}", section.header),
             Shape::Either(shapes) => shapes.iter().map(Shape::takes).collect::<Vec<_>>().join(", or "),
-            Shape::Later(_) => "nothing yet".to_owned(),
         }
     }
 }
@@ -199,9 +196,9 @@ macro_rules! table_keys {
             },
             Key {
                 name: "like",
-                shape: Shape::Later("write `columns` and `format`, or save the table's SHOW CREATE TABLE and name it in `ddl`"),
-                doc: "Not available yet.",
-                example: "\"glue:default.taxes\"",
+                shape: TEXT,
+                doc: "A table that is described elsewhere: columns, partition columns and what else is said there are taken from it. \"lakefs:REPO/REF/PATH.yaml\" is a table descriptor in lakeFS.",
+                example: "\"lakefs:repo/main/_lakefs_tables/taxes.yaml\"",
             },
             Key {
                 name: "partitioned_by",

@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod excerpt;
 pub mod file;
 pub mod format;
+pub mod given;
 mod glob;
 pub mod keys;
 pub(crate) mod location;
@@ -27,5 +28,6 @@ mod toml_words;
 
 pub use check::listed;
 pub use diagnostic::{Diagnostic, Severity};
-pub use file::{Loaded, load};
+pub use file::{Loaded, load, load_with};
+pub use given::{Definition, Given, Like};
 pub use shape::did_you_mean;

@@ -40,7 +40,7 @@ fn meant(section: &'static Section, name: &str) -> Option<&'static keys::Key> {
 }
 
 fn available(section: &'static Section) -> impl Iterator<Item = &'static str> {
-    section.keys.iter().filter(|key| !matches!(key.shape, Shape::Later(_))).map(|key| key.name)
+    section.keys.iter().map(|key| key.name)
 }
 
 fn everywhere() -> [&'static Section; 8] {
@@ -118,9 +118,6 @@ fn check_value(
     };
     let wrong = |what: &str| wrong_type(name, shape, example, key, value, what);
     match (shape, value.get_ref()) {
-        (Shape::Later(until), _) => found.push(
-            Diagnostic::error(key.clone(), format!("`{name}` is not available yet")).label("comes later").help(*until),
-        ),
         (shape, value) if !has_type(shape, value) => found.push(wrong(this_is(value))),
         (Shape::Text { pattern, words, .. }, DeValue::String(text))
             if !pattern.is_empty() && !matches_whole(pattern, text) =>
@@ -538,14 +535,13 @@ mod tests {
     #[test]
     fn keys_are_found_out() {
         assert_eq!(
-            found("projet = 'x'\n[table.t]\nmatch = 'x'\nclaim = 'first'\nzzzzz = 1\npartitionned_by = []\nlike = 'x'"),
+            found("projet = 'x'\n[table.t]\nmatch = 'x'\nclaim = 'first'\nzzzzz = 1\npartitionned_by = []"),
             [
                 "unknown key `projet` | did you mean `project`? | projet",
                 "unknown key `match` | belongs in `[[table.NAME.rule]]`, not in `[table.NAME]` | match",
                 "unknown key `claim` | belongs in `[defaults]`, not in `[table.NAME]` | claim",
                 "unknown key `zzzzz` |  | zzzzz",
                 "unknown key `partitionned_by` | did you mean `partitioned_by`? | partitionned_by",
-                "`like` is not available yet | comes later | like",
             ]
         );
     }

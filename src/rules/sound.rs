@@ -22,7 +22,7 @@ pub struct Sound {
 }
 
 /// Keys of a table that decide what its rules take.
-const DECIDING: &[&str] = &["partitioned_by", "ddl", "set", "where", "exclude", "ignore_case", "pick", "skip"];
+const DECIDING: &[&str] = &["partitioned_by", "ddl", "like", "set", "where", "exclude", "ignore_case", "pick", "skip"];
 
 /// Picks the sound part; `error_lines` are sorted.
 pub fn sound(

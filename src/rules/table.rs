@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::ddl_in::CreateTable;
+use super::given::Like;
 pub use super::glob::KeyGlob;
 use super::set::Expression;
 use super::template::Template;
@@ -66,6 +67,15 @@ pub struct Access {
     pub anonymous: bool,
 }
 
+/// How the store of `uri` is reached: the `[[listing]]` with the longest prefix that covers it, but for those that only
+/// say `from`. Manifests may lie below a prefix whose listing is written down; the settings beside `from` are for them.
+pub fn access(listings: &[ListingSource], uri: &Uri) -> Access {
+    let says = listings.iter().filter(|it| it.from.is_none() || it.access != Access::default());
+    let covering = says.filter(|listing| listing.prefix.as_ref().is_none_or(|prefix| prefix.is_prefix_of(uri)));
+    let longest = covering.max_by_key(|listing| listing.prefix.as_ref().map_or(0, |prefix| prefix.key.len() + 1));
+    longest.map(|listing| listing.access.clone()).unwrap_or_default()
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Removed {
     pub name: String,
@@ -82,7 +92,7 @@ pub struct Table {
     pub location: Option<Uri>,
     /// Who will read; never empty.
     pub engines: Vec<Engine>,
-    /// Data columns; empty where neither `columns` nor `ddl` says them.
+    /// Data columns; empty where none of `columns`, `ddl` and `like` says them.
     pub columns: Vec<Column>,
     pub partitioned_by: Vec<Column>,
     pub comment: Option<String>,
@@ -92,6 +102,8 @@ pub struct Table {
     pub properties: Vec<(String, String)>,
     /// The user's own CREATE EXTERNAL TABLE, as text, where `ddl =` names one; columns and format above come from it.
     pub ddl: Option<UserDdl>,
+    /// Whose definition columns, format and properties above come from, where `like =` names one.
+    pub like: Option<Like>,
     /// `layout = '{region}/'`: texts and columns; the default is `col=value/` for each.
     pub layout: Layout,
     pub partitions: Partitions,

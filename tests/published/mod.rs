@@ -46,6 +46,7 @@ pub fn table(name: &str, columns: &[&str], rules: u32) -> Table {
         }),
         properties: vec![],
         ddl: None,
+        like: None,
         partitions: Partitions::Registered,
         catalog: None,
         publish: Publish::Refresh,

@@ -64,7 +64,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit> {
 
 /// Plans, shows, asks and carries out.
 async fn drawn(global: &Global, args: &ApplyArgs) -> Result<Exit> {
-    let rules = rule_file::load(global)?;
+    let rules = rule_file::load(global).await?;
     let options = args.options(global, &random_id()?)?;
     let drawn = unless_interrupted(global, draw(global, &rules, &args.planning, Some(&options))).await?;
     let mut out = Output::text();
@@ -92,7 +92,7 @@ async fn saved(global: &Global, args: &ApplyArgs, path: &Path) -> Result<Exit> {
         return Err(Error::new(ErrorKind::Usage, message).help(format!("restitch apply {}", shown(path))));
     }
     let saved = Saved::read(path)?;
-    let rules = rule_file::load_from(&saved.rule_file(global))?;
+    let rules = rule_file::load_from(&saved.rule_file(global)).await?;
     saved.refuse_if_rules_changed(&rules)?;
     let options = args.options(global, &saved.id)?;
     let sources = Sources::open(&rules, &[])?;

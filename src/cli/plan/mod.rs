@@ -41,7 +41,7 @@ pub struct PlanArgs {
 /// # Errors
 /// As [`draw::draw`]; the last refusal, once the others have been shown.
 pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit> {
-    let rules = rule_file::load(global)?;
+    let rules = rule_file::load(global).await?;
     let drawn = draw(global, &rules, &args.planning, None).await?;
     let id = random_id()?;
     let (changes, refused) = (!drawn.is_empty(), drawn.is_refused());

@@ -1,0 +1,91 @@
+//! What a rule file names and only the world can tell: definitions of tables that are elsewhere (`like`).
+//!
+//! Pure. Reading a rule file says what it lacks ([`super::Loaded::lacking`]); whoever reads it fetches that, puts it
+//! into a [`Given`], and reads the file again.
+
+use std::collections::HashMap;
+
+use super::table::{Access, Column, Format, ListingSource, access};
+use crate::error::{Error, Result};
+use crate::uri::{Bucket, Scheme, Uri};
+
+/// `like = "SOURCE:…"`: whose definition a table takes, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Like {
+    /// `lakefs:repo/ref/_lakefs_tables/taxes.yaml`: a table descriptor in a repository.
+    LakeFs { uri: Uri, access: Access },
+}
+
+/// A table as something else describes it. Names are in lower case.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Definition {
+    pub columns: Vec<Column>,
+    pub partitioned_by: Vec<Column>,
+    /// `None` where it does not say how the data is read: then the rule file does.
+    pub format: Option<Format>,
+    pub comment: Option<String>,
+    /// Table properties worth keeping, in their order.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What has been fetched so far, or why it could not be.
+#[derive(Debug, Default)]
+pub struct Given {
+    definitions: HashMap<Like, Result<Definition>>,
+}
+
+impl Given {
+    pub fn define(&mut self, like: Like, definition: Result<Definition>) {
+        self.definitions.insert(like, definition);
+    }
+
+    /// `None` while nobody has asked for it.
+    pub fn definition(&self, like: &Like) -> Option<Result<&Definition, &Error>> {
+        self.definitions.get(like).map(Result::as_ref)
+    }
+}
+
+impl Like {
+    /// Reads `SOURCE:…`; `listings` say how stores are reached.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write instead.
+    pub fn parse(text: &str, listings: &[ListingSource]) -> Result<Like, (String, &'static str)> {
+        const HELP: &str = "write\nlike = \"lakefs:repo/main/_lakefs_tables/taxes.yaml\"";
+        let Some((source, rest)) = text.split_once(':') else {
+            return Err((format!("`{text}` does not say where the table is described"), HELP));
+        };
+        match source {
+            "lakefs" => {
+                let rest = rest.strip_prefix("//").unwrap_or(rest);
+                let mut parts = rest.splitn(3, '/');
+                match (parts.next(), parts.next(), parts.next()) {
+                    (Some(repository), Some(reference), Some(path)) if ![repository, reference, path].contains(&"") => {
+                        let uri = Uri::new(Bucket::new(Scheme::LakeFs, repository), format!("{reference}/{path}"));
+                        let access = access(listings, &uri);
+                        Ok(Like::LakeFs { uri, access })
+                    }
+                    _ => Err((format!("`{text}` is no file of a repository"), HELP)),
+                }
+            }
+            _ => Err((format!("`{source}:` is nothing that describes tables"), HELP)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_is_named_with_or_without_slashes() {
+        for text in ["lakefs:r/main/_lakefs_tables/t.yaml", "lakefs://r/main/_lakefs_tables/t.yaml"] {
+            let Like::LakeFs { uri, .. } = Like::parse(text, &[]).unwrap();
+            assert_eq!(uri.raw(), "lakefs://r/main/_lakefs_tables/t.yaml");
+        }
+        for wrong in ["taxes", "lakefs:r/main", "lakefs:r/main/", "lakefs:r//x", "lakefs:/main/x", "sql:x", ":r/main/x"]
+        {
+            assert!(Like::parse(wrong, &[]).is_err(), "{wrong}");
+        }
+    }
+}
