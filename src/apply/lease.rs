@@ -121,7 +121,8 @@ impl State {
 }
 
 impl<'a> Held<'a> {
-    /// Takes the lease: over an absent marker, a free one or an expired one, each under its condition.
+    /// Takes the lease: over an absent marker, a free one or an expired one, each under its condition. `found` is the marker
+    /// as [`wait_until_free`] has just given it.
     ///
     /// # Errors
     /// `Leased` if another run holds it for longer than we wait, `Stale` if the marker is not what the plan was made
@@ -129,13 +130,16 @@ impl<'a> Held<'a> {
     pub async fn take(
         store: &'a dyn Store,
         location: &Uri,
+        mut found: Option<Found>,
         claim: Claim<'_>,
         options: &'a Options,
     ) -> Result<Held<'a>> {
         let uri = location.join(MARKER);
         let mut lost = None;
-        for _ in 0..TAKES {
-            let found = wait_until_free(store, location, options).await?;
+        for take in 0..TAKES {
+            if take > 0 {
+                found = wait_until_free(store, location, options).await?;
+            }
             if options.protocol.marker_requires {
                 refuse_if_stale(location, claim.requires, found.as_ref(), options)?;
             }

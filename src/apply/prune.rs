@@ -115,7 +115,8 @@ pub async fn of_removed(store: &dyn Store, project: Option<&str>, removed: &Remo
 /// `Leased`, `Stale`: somebody else writes there. `Interrupted`, `Terminated`. What was deleted is gone; run again.
 pub async fn carry_out(store: &dyn Store, pruning: &Pruning, options: &Options) -> Result<u64> {
     let claim = Claim { requires: &pruning.requires, marker: &pruning.marker, unfinished: false };
-    let held = Held::take(store, &pruning.location, claim, options).await?;
+    let found = lease::wait_until_free(store, &pruning.location, options).await?;
+    let held = Held::take(store, &pruning.location, found, claim, options).await?;
     match held.while_renewed(delete(store, pruning, &held)).await {
         Ok((deleted, true)) => held.delete().await.map(|()| deleted),
         Ok((deleted, false)) => {

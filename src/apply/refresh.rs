@@ -35,11 +35,11 @@ pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options
     }
     let location = &Uri::parse(&plan.location)?;
     let found = lease::wait_until_free(store, location, options).await?;
-    if found.is_some_and(|found| lease::has_ended(&found, &options.plan)) {
+    if found.as_ref().is_some_and(|found| lease::has_ended(found, &options.plan)) {
         return Ok(Done::default());
     }
     let claim = Claim { requires: &plan.marker_requires, marker: &plan.marker, unfinished: true };
-    let held = Held::take(store, location, claim, options).await?;
+    let held = Held::take(store, location, found, claim, options).await?;
     let directory = plan.directory()?;
     let all = plan.changes.len() as u64;
     let mut written = 0;

@@ -32,12 +32,12 @@ pub async fn table(store: &dyn Store, plan: &TablePlan, as_of: &str, options: &O
     let Some(switch) = &plan.switch else { return Ok(Done::default()) };
     let location = &Uri::parse(&plan.location)?;
     let found = lease::wait_until_free(store, location, options).await?;
-    if found.is_some_and(|found| lease::has_ended(&found, &options.plan)) {
+    if found.as_ref().is_some_and(|found| lease::has_ended(found, &options.plan)) {
         return Ok(Done::default());
     }
     let expected = switch::expected(&switch.kept, &plan.changes);
     let claim = Claim { requires: &plan.marker_requires, marker: &switch.before, unfinished: true };
-    let held = Held::take(store, location, claim, options).await?;
+    let held = Held::take(store, location, found, claim, options).await?;
     let directory = Directory { store, at: plan.directory()?, from: plan.current()?, held: &held, options };
     let written = match held.while_renewed(directory.fill(&expected)).await {
         Ok(written) => written,

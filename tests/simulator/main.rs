@@ -32,6 +32,9 @@ use tables::{changes, first_publication, moves, new_objects};
 const APPLY: Role = Role::Apply { rules: 0 };
 const OTHER: Role = Role::Apply { rules: 1 };
 
+/// Processes die, and everybody is stopped until a lease has run out.
+const KILLED_AND_LATE: Events = Events { kills: true, stops_ms: &[61_000], ..Events::NONE };
+
 /// Schedules drawn where nothing says how many.
 const SIMULATIONS: u64 = 1_000;
 
@@ -47,14 +50,15 @@ fn holds(scenario: Scenario, switches: Option<u32>, events: u32) {
 #[test]
 fn one_run_and_any_two_accidents() {
     for scenario in [changes(), moves(), first_publication()] {
-        holds(Scenario { roles: vec![APPLY], events: Events::ALL, ..scenario }, Some(0), 2);
+        holds(scenario.by(&[APPLY]).under(Events::ALL), Some(0), 2);
     }
 }
 
 #[test]
 fn one_run_with_three_writes_in_flight_and_any_accident() {
     for scenario in [changes(), moves()] {
-        holds(Scenario { roles: vec![APPLY], events: Events::ALL, concurrency: 3, ..scenario }, Some(2), 1);
+        let scenario = Scenario { concurrency: 3, ..scenario };
+        holds(scenario.by(&[APPLY]).under(Events::ALL), Some(2), 1);
     }
 }
 
@@ -67,29 +71,28 @@ fn two_runs_in_every_order() {
 
 #[test]
 fn two_runs_two_switches_and_any_accident() {
-    holds(Scenario { events: Events::ALL, ..changes() }, Some(2), 1);
+    holds(changes().under(Events::ALL), Some(2), 1);
 }
 
 #[test]
 fn two_runs_that_move_lines_one_switch_and_any_accident() {
-    holds(Scenario { events: Events::ALL, ..moves() }, Some(1), 1);
-    holds(Scenario { events: Events::ALL, ..first_publication() }, Some(1), 1);
+    holds(moves().under(Events::ALL), Some(1), 1);
+    holds(first_publication().under(Events::ALL), Some(1), 1);
 }
 
 #[test]
 fn a_saved_plan_that_is_cut_off_and_applied_again_while_another_run_plans() {
-    let roles = vec![Role::Saved { rules: 0 }, Role::Again { actor: 0 }, OTHER];
+    let scenario = changes().by(&[Role::Saved { rules: 0 }, Role::Again { actor: 0 }, OTHER]);
     let interrupted = Events { interrupts: true, ..Events::NONE };
-    let killed = Events { kills: true, stops_ms: &[61_000], ..Events::NONE };
-    holds(Scenario { roles: roles.clone(), ..changes() }, Some(2), 0);
-    holds(Scenario { roles: roles.clone(), events: interrupted, ..changes() }, Some(1), 2);
-    holds(Scenario { roles, events: killed, ..changes() }, Some(0), 2);
+    holds(scenario.clone(), Some(2), 0);
+    holds(scenario.clone().under(interrupted), Some(1), 2);
+    holds(scenario.under(KILLED_AND_LATE), Some(0), 2);
 }
 
 #[test]
 fn a_run_that_waits_for_one_that_dies() {
     let killed = Events { kills: true, ..Events::NONE };
-    holds(Scenario { events: killed, lock_timeout_s: 90, ..changes() }, Some(1), 1);
+    holds(Scenario { lock_timeout_s: 90, ..changes() }.under(killed), Some(1), 1);
 }
 
 #[test]
@@ -99,20 +102,19 @@ fn objects_that_change_while_two_runs_list_and_apply() {
 
 #[test]
 fn queries_in_every_order() {
-    holds(Scenario { roles: vec![APPLY, Role::Query], ..changes() }, None, 0);
-    holds(Scenario { roles: vec![APPLY, Role::Query], ..moves() }, None, 0);
-    let killed = Events { kills: true, stops_ms: &[61_000], ..Events::NONE };
-    holds(Scenario { roles: vec![APPLY, Role::Query], events: killed, ..changes() }, Some(2), 1);
+    holds(changes().by(&[APPLY, Role::Query]), None, 0);
+    holds(moves().by(&[APPLY, Role::Query]), None, 0);
+    holds(changes().by(&[APPLY, Role::Query]).under(KILLED_AND_LATE), Some(2), 1);
 }
 
 #[test]
 fn prunes_while_an_emptied_partition_gets_lines_again() {
     let accidents =
         Events { stops_ms: &[46_000, 61_000], outages_ms: &[61_000], kills: true, faults: true, ..Events::NONE };
-    holds(Scenario { roles: vec![OTHER, Role::Prune], ..changes() }, None, 0);
-    holds(Scenario { roles: vec![OTHER, Role::Prune], events: accidents, ..changes() }, Some(1), 1);
-    holds(Scenario { roles: vec![Role::Prune, OTHER], events: accidents, ..changes() }, Some(1), 1);
-    holds(Scenario { roles: vec![Role::Prune, Role::Prune], events: accidents, ..changes() }, Some(2), 1);
+    holds(changes().by(&[OTHER, Role::Prune]), None, 0);
+    holds(changes().by(&[OTHER, Role::Prune]).under(accidents), Some(1), 1);
+    holds(changes().by(&[Role::Prune, OTHER]).under(accidents), Some(1), 1);
+    holds(changes().by(&[Role::Prune, Role::Prune]).under(accidents), Some(2), 1);
 }
 
 #[test]
@@ -150,8 +152,8 @@ fn without_conditions() {
         protocol,
         Broken::Twice,
         str![[r#"
-A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker
-B begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, mea, amer, old, apac, the marker, is done
+A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker
+B begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, puts the marker, mea, amer, old, apac, the marker, is done
 A puts the marker, latam
 Twice: s3://data/6 stands in latam and in old
 "#]],
@@ -167,8 +169,8 @@ fn without_a_lease() {
         protocol,
         Broken::Twice,
         str![[r#"
-A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker
-B begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, mea, amer, old, apac, the marker, is done
+A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, puts the marker
+B begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, puts the marker, mea, amer, old, apac, the marker, is done
 A puts latam
 Twice: s3://data/6 stands in latam and in old
 "#]],
@@ -180,11 +182,11 @@ Twice: s3://data/6 stands in latam and in old
 fn without_removals_first() {
     let protocol = Protocol { removals_first: false, ..Protocol::default() };
     caught(
-        Scenario { roles: vec![APPLY], ..moves() },
+        moves().by(&[APPLY]),
         protocol,
         Broken::Twice,
         str![[r#"
-A begins, gets the marker, the objects, lists the location, gets amer, apac, emea, amer, apac, emea, the marker, the marker, puts the marker, amer
+A begins, gets the marker, the objects, lists the location, gets amer, apac, emea, amer, apac, emea, the marker, puts the marker, amer
 Twice: s3://data/4 stands in amer and in apac
 "#]],
     );
@@ -195,11 +197,11 @@ Twice: s3://data/4 stands in amer and in apac
 fn without_reading_back() {
     let protocol = Protocol { read_back: false, ..Protocol::default() };
     caught(
-        Scenario { roles: vec![APPLY], events: Events { faults: true, ..Events::NONE }, ..changes() },
+        changes().by(&[APPLY]).under(Events { faults: true, ..Events::NONE }),
         protocol,
         Broken::Outcome,
         str![[r#"
-A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, latam, amer, apac, the marker, and the answer is lost
+A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, puts the marker, latam, amer, apac, the marker, and the answer is lost
 Outcome: A fails for no reason: Unreachable: s3://published/taxes/_restitch.json: no answer
 "#]],
     );
@@ -210,11 +212,11 @@ Outcome: A fails for no reason: Unreachable: s3://published/taxes/_restitch.json
 fn without_unfinished() {
     let protocol = Protocol { unfinished: false, ..Protocol::default() };
     caught(
-        Scenario { roles: vec![APPLY], ..changes() },
+        changes().by(&[APPLY]),
         protocol,
         Broken::Marker,
         str![[r#"
-A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, latam
+A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, puts the marker, latam
 Marker: region=latam/symlink.txt is written, and the marker says that all is done
 "#]],
     );
@@ -225,11 +227,11 @@ Marker: region=latam/symlink.txt is written, and the marker says that all is don
 fn without_empty_manifests() {
     let protocol = Protocol { empties: false, ..Protocol::default() };
     caught(
-        Scenario { roles: vec![APPLY], ..changes() },
+        changes().by(&[APPLY]),
         protocol,
         Broken::Dangling,
         str![[r#"
-A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, latam, amer, the marker
+A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, puts the marker, latam, amer, the marker
 Dangling: s3://data/3 stands in apac, and what was applied last does not want it
 "#]],
     );
@@ -244,8 +246,8 @@ fn without_holding_the_plan_to_its_marker() {
         protocol,
         Broken::Twice,
         str![[r#"
-A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker
-B begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, the marker, puts the marker, mea, amer, old, apac, the marker, is done
+A begins, gets the marker, the objects, lists the location, gets amer, apac, the marker
+B begins, gets the marker, the objects, lists the location, gets amer, apac, the marker, puts the marker, mea, amer, old, apac, the marker, is done
 A puts the marker: 412, gets the marker, the marker, puts the marker, latam
 Twice: s3://data/6 stands in latam and in old
 "#]],

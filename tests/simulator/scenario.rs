@@ -81,6 +81,18 @@ impl Events {
     };
 }
 
+impl Scenario {
+    /// The same, done by these.
+    pub fn by(self, roles: &[Role]) -> Scenario {
+        Scenario { roles: roles.to_vec(), ..self }
+    }
+
+    /// The same, with what may happen besides.
+    pub fn under(self, events: Events) -> Scenario {
+        Scenario { events, ..self }
+    }
+}
+
 impl Default for Scenario {
     fn default() -> Scenario {
         Scenario {
