@@ -235,6 +235,8 @@ fn throttling_is_retried_and_counted() {
     applied.assert(0);
     assert_published(&shop);
     assert!(applied.out.contains(" throttled"), "{applied}");
+    let written = applied.out.lines().find(|line| line.contains("manifests written")).unwrap();
+    assert!(written.ends_with("requests throttled and sent again"), "{applied}");
 }
 
 #[test]

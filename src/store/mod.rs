@@ -130,6 +130,11 @@ pub trait Store: Debug + Send + Sync {
         Ok(())
     }
 
+    /// How many answers so far have told us to slow down, each retried, where the store's client says so.
+    fn throttled(&self) -> u64 {
+        0
+    }
+
     /// What a plan may say about this store's ETags and costs.
     fn traits(&self) -> Traits;
 }

@@ -282,6 +282,10 @@ impl Store for S3Store {
         Ok(failed)
     }
 
+    fn throttled(&self) -> u64 {
+        self.counts.so_far().throttled
+    }
+
     fn traits(&self) -> Traits {
         let is_aws = self.connection.endpoint().is_none();
         let dollars_per_1000_writes = if is_aws { DOLLARS_PER_1000_WRITES } else { 0.0 };

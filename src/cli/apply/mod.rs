@@ -129,6 +129,30 @@ struct Work {
     store: Arc<dyn Store>,
 }
 
+/// The stores of a run, each once, and how many answers had told us to slow down before it.
+struct Throttled {
+    stores: Vec<Arc<dyn Store>>,
+    before: u64,
+}
+
+impl Throttled {
+    fn new<'s>(all: impl Iterator<Item = &'s Arc<dyn Store>>) -> Throttled {
+        let mut stores: Vec<Arc<dyn Store>> = Vec::new();
+        for store in all {
+            if !stores.iter().any(|known| Arc::ptr_eq(known, store)) {
+                stores.push(store.clone());
+            }
+        }
+        let mut throttled = Throttled { stores, before: 0 };
+        throttled.before = throttled.since();
+        throttled
+    }
+
+    fn since(&self) -> u64 {
+        self.stores.iter().map(|store| store.throttled()).sum::<u64>() - self.before
+    }
+}
+
 /// Writes, and says what was written and what to run then.
 async fn carry_out(
     global: &Global,
@@ -143,10 +167,15 @@ async fn carry_out(
         return out.flush().map(|()| Exit::Done);
     }
     let next = next::Next::new(rules, work.iter().map(|one| &one.plan));
+    let stores = Throttled::new(work.iter().map(|one| &one.store));
     let written = write(work, as_of, options).await?;
     if !global.quiet {
         let what = if written == 0 { "markers".to_owned() } else { counted(written, "manifest") };
-        writeln!(out, "{ADDED}✓{ADDED:#} {what} written")?;
+        let throttled = match stores.since() {
+            0 => String::new(),
+            count => format!(", {} throttled and sent again", counted(count, "request")),
+        };
+        writeln!(out, "{ADDED}✓{ADDED:#} {what} written{throttled}")?;
     }
     next.write(&mut out, global.quiet)?;
     out.flush()?;
