@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use super::quote::{Literal, TemplateLiteral};
 use super::{Statement, StatementKind, TableName};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::brakes::grouped;
 use crate::rules::table::{Column, LayoutPart, Table};
 use crate::uri::{Shown, Uri};
 use crate::value::PartitionValue;
@@ -125,11 +126,13 @@ impl<'a> ProjectionBuilder<'a> {
         }
         properties.push((LOCATION_TEMPLATE.to_owned(), location_template(self.table, self.location)));
         // A column that is injected counts the values that are there.
+        let shown = |count: u128| grouped(u64::try_from(count).unwrap_or(u64::MAX));
         if projected > 2 * u128::from(self.partitions) {
             advice.push(format!(
-                "{} of {projected} projected locations hold nothing: queries without a filter list them all; register \
-                 the partitions instead (partitions = \"registered\")",
-                projected - u128::from(self.partitions)
+                "{} of {} projected locations hold nothing: queries without a filter list them all; register the \
+                 partitions instead (partitions = \"registered\")",
+                shown(projected - u128::from(self.partitions)),
+                shown(projected)
             ));
         }
         Ok(Projection { properties, why, advice })
@@ -228,8 +231,8 @@ mod tests {
     #[test]
     fn each_type_gets_its_settings() {
         assert_eq!(one("string", &["emea", "amer", "apac"]), "type=enum values=amer,apac,emea");
-        assert_eq!(one("int", &["3", "7"]), "type=integer range=3,7");
-        assert_eq!(one("bigint", &["-5", "5", "6"]), "type=integer range=-5,6");
+        assert_eq!(one("int", &["3", "7"]), "type=integer range=3,7 interval=1");
+        assert_eq!(one("bigint", &["-5", "5", "6"]), "type=integer range=-5,6 interval=1");
         assert_eq!(one("int", &["2000", "2010", "2030"]), "type=integer range=2000,2030 interval=10");
         assert_eq!(
             one("date", &["2024-01-05", "2024-01-03"]),
@@ -261,7 +264,7 @@ mod tests {
             let table = ruled(&format!("[\"year {ddl_type}\"]"), rule);
             assert_eq!(settings(&table, &[&["2019"]]).unwrap()[1].1, "2019,2025", "{ddl_type}");
         }
-        assert_eq!(one("int", &["2019", "2023"]), "type=integer range=2019,2023");
+        assert_eq!(one("int", &["2019", "2023"]), "type=integer range=2019,2023 interval=1");
         let advice = projected(&table(&[("n", "int")]), &[&["3"]]).unwrap().advice;
         assert_eq!(advice, ["a `n` outside 3 to 3 is not found until `restitch ddl` is run again"]);
     }
@@ -272,7 +275,7 @@ mod tests {
         for ddl_type in ["int", "string"] {
             let table = ruled(&format!("[\"month {ddl_type}\"]"), rule);
             let found = settings(&table, &[&["10"], &["11"], &["12"]]).unwrap();
-            assert_eq!(found.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["integer", "1,12"]);
+            assert_eq!(found.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["integer", "1,12", "1"]);
         }
     }
 
@@ -295,8 +298,8 @@ mod tests {
         assert_eq!(one("string", &["2024-01", "2023-12"]), date("yyyy-MM", "2023-12", "MONTHS"));
         assert_eq!(one("string", &["2024-01-05 13"]), date("yyyy-MM-dd HH", "2024-01-05 13", "HOURS"));
         assert_eq!(one("string", &["2024-01-05", "2023-02-30"]), "type=enum values=2023-02-30,2024-01-05");
-        assert_eq!(one("string", &["01", "02", "03"]), "type=integer range=1,3 digits=2");
-        assert_eq!(one("string", &["9", "10", "11"]), "type=integer range=9,11");
+        assert_eq!(one("string", &["01", "02", "03"]), "type=integer range=1,3 interval=1 digits=2");
+        assert_eq!(one("string", &["9", "10", "11"]), "type=integer range=9,11 interval=1");
         assert_eq!(one("string", &["1", "02"]), "type=enum values=02,1");
         assert_eq!(
             one("string", &["111111111111", "999999999999", "5"]),
@@ -345,10 +348,10 @@ mod tests {
             let parts = found.iter().filter_map(|(key, value)| Some(format!("{}={value}", key.strip_prefix(column)?)));
             parts.collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(of("month."), "type=integer range=1,12 digits=2");
+        assert_eq!(of("month."), "type=integer range=1,12 interval=1 digits=2");
         assert_eq!(of("day."), "type=date format=yyyy-MM-dd range=2024-03-01,NOW interval=1 interval.unit=DAYS");
         // An integer column takes the range that is there; its values come without leading zeros.
-        assert_eq!(of("hour."), "type=integer range=0,23");
+        assert_eq!(of("hour."), "type=integer range=0,23 interval=1");
     }
 
     #[test]

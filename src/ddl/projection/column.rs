@@ -230,8 +230,9 @@ impl<'a> ColumnValues<'a> {
             Some(_) => Vec::new(),
             None => vec![self.only_these(&format!("outside {min} to {max}"))],
         };
+        // Said also where it is 1: a wider one that the table still has would go on counting.
+        entries.push(("interval", step.to_string()));
         if step > 1 {
-            entries.push(("interval", step.to_string()));
             why += &format!(", {step} apart");
         }
         // What happens to be of one length now need not stay so: `10` to `12` become `9`.
