@@ -14,7 +14,7 @@ use crate::plan::manifest::{self, Desired, MARKER, Shape};
 use crate::plan::marker::Marker;
 use crate::plan::merge::{Merge, Published, Step};
 use crate::plan::switch::{self, Reason, Switch};
-use crate::plan::{Draft, Kind, Requirement, Seen, TablePlan};
+use crate::plan::{Action, Draft, Kind, Requirement, Seen, TablePlan};
 use crate::rules::table::{Publish, Removed, Table};
 use crate::store::Store;
 use crate::uri::{Shown, Uri};
@@ -102,6 +102,10 @@ pub async fn table(
     let reason = read_otherwise.or(asked.then_some(Reason::Asked));
     compared.draft.moved_lines = moves.len() as u64;
     if reason.is_none() {
+        let new = compared.draft.changes.iter().filter(|change| change.action == Action::Create);
+        if let Some(error) = manifest::folded(current, new.map(|change| change.key.as_str()), &compared.folded) {
+            return Err(error);
+        }
         if !(planning.accept_moves || table.accept_moves) {
             refusals.extend(compared.draft.moves_refused(&table.name, &moves));
         }
@@ -186,6 +190,8 @@ struct Compared {
     /// Keys of any other shape, and some of them.
     others: u64,
     samples: Vec<String>,
+    /// The keys of the table's own shape, where the store takes two that differ only in case for one.
+    folded: Vec<String>,
 }
 
 async fn compare(
@@ -196,12 +202,14 @@ async fn compare(
     desired: Vec<Desired>,
 ) -> Result<Compared> {
     let mut merge = Merge::new(desired, store.traits().md5_etags);
-    let mut compared = Compared { draft, own: 0, others: 0, samples: Vec::new() };
+    let folds = store.traits().folds_case;
+    let mut compared = Compared { draft, own: 0, others: 0, samples: Vec::new(), folded: Vec::new() };
     let mut pages = store.list(location, None);
     let mut steps = Vec::new();
     while let Some(page) = pages.next().await {
         for object in page?.objects() {
             if let Some(published) = compared.classify(&object, location, &shape) {
+                compared.folded.extend(folds.then(|| published.key.clone()));
                 merge.published(published, &mut steps)?;
             }
         }
@@ -239,7 +247,7 @@ impl Compared {
         desired.into_iter().for_each(|one| draft.push(Seen::Step(Step::Create(one))));
         draft.before = published.applied.as_ref().map(|applied| applied.counts).unwrap_or_default();
         draft.removed_lines = draft.before.lines.saturating_sub(draft.after.lines);
-        Compared { draft, own: 0, others: 0, samples: Vec::new() }
+        Compared { draft, own: 0, others: 0, samples: Vec::new(), folded: Vec::new() }
     }
 
     /// A listed object as a manifest of the table's own shape; anything else is counted.

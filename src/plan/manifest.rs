@@ -4,6 +4,7 @@
 //! for byte. Nothing is deleted or emptied unless [`Shape::values`] reads its key.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::Partition;
 use crate::error::{Error, ErrorKind, Result};
@@ -206,6 +207,18 @@ pub fn desired(shape: &Shape, location: &Uri, groups: Vec<Group>, folds_case: bo
     Ok(out)
 }
 
+/// What refuses new manifests of which a published one has the file already, where names differ by more than case.
+pub fn folded<'k>(location: &Uri, new: impl IntoIterator<Item = &'k str>, published: &[String]) -> Option<Error> {
+    let there: HashMap<String, &String> = published.iter().map(|key| (key.to_lowercase(), key)).collect();
+    let taken = |key: &str| there.get(&key.to_lowercase()).filter(|there| there.as_str() != key).copied();
+    let (new, there) = new.into_iter().find_map(|key| Some((key, taken(key)?)))?;
+    let (new, there) = (location.join(new).shown(), location.join(there).shown());
+    let error = Error::new(ErrorKind::Unsupported, format!("{new} is the file of {there}, where case does not count"));
+    Some(error.note("that one is published; as long as it lies there, a manifest under the other name cannot").help(
+        "keep to one case: let `set` give it (`{x|lower}`); or, once it has been empty for a day: restitch prune",
+    ))
+}
+
 fn collision(shape: &Shape, location: &Uri, a: &Desired, b: &Desired, how: &str) -> Error {
     let message =
         format!("two partitions would share a manifest: {} and {}", shape.shown(&a.values), shape.shown(&b.values));
@@ -321,5 +334,15 @@ mod tests {
         assert!(desired(&shape, &location(), vec![group("x"), group("x")], false).is_err());
         assert!(desired(&shape, &location(), vec![group("x"), group("X")], false).is_ok());
         assert!(desired(&shape, &location(), vec![group("x"), group("X")], true).is_err());
+    }
+
+    #[test]
+    fn a_published_manifest_keeps_its_file_where_case_does_not_count() {
+        let published = ["a=É/symlink.txt".to_owned(), "a=x/symlink.txt".to_owned()];
+        let refused =
+            |new: &[&str]| folded(&location(), new.iter().copied(), &published).map(|error| error.to_string());
+        assert_eq!(refused(&["a=x/symlink.txt", "a=y/symlink.txt"]), None);
+        assert!(refused(&["a=y/symlink.txt", "a=X/symlink.txt"]).unwrap().contains("a=X/symlink.txt is the file of"));
+        assert!(refused(&["a=é/symlink.txt"]).unwrap().contains("a=É/symlink.txt"));
     }
 }
