@@ -86,8 +86,9 @@ impl Checked<'_> {
     }
 
     fn print(&self, out: &mut Output, quiet: bool) -> Result<()> {
-        out.write(self.file.render(self.diagnostics.iter().take(MOST_DIAGNOSTICS)).as_bytes())?;
-        if let Some(more @ 1..) = self.diagnostics.len().checked_sub(MOST_DIAGNOSTICS) {
+        let shown = gathered(self.diagnostics, &Lines::new(self.file.text()));
+        out.write(self.file.render(shown.iter().take(MOST_DIAGNOSTICS)).as_bytes())?;
+        if let Some(more @ 1..) = shown.len().checked_sub(MOST_DIAGNOSTICS) {
             writeln!(out, "and {more} more\n")?;
         }
         for outcome in self.failed() {
@@ -269,6 +270,27 @@ fn shown_values(values: &[(String, Option<String>)]) -> String {
         None => format!("{} = NULL", Shown(name)),
     });
     shown.collect::<Vec<_>>().join(", ")
+}
+
+/// Warnings of one trap for the same readers put together: at the first place, with the lines of the others.
+fn gathered(diagnostics: &[Diagnostic], lines: &Lines<'_>) -> Vec<Diagnostic> {
+    let mut out: Vec<(Diagnostic, Vec<u32>)> = Vec::new();
+    for one in diagnostics {
+        let is_trap = one.severity == Severity::Warning && one.notes.iter().any(|note| note.starts_with("trap `"));
+        match out.iter_mut().find(|(known, _)| is_trap && known.severity == one.severity && known.notes == one.notes) {
+            Some((_, others)) => others.push(lines.line(one.span.start)),
+            None => out.push((one.clone(), Vec::new())),
+        }
+    }
+    let with_others = |(one, others): (Diagnostic, Vec<u32>)| match others.as_slice() {
+        [] => one,
+        [line] => one.note(format!("the same on line {line}")),
+        others => {
+            let others: Vec<String> = others.iter().map(u32::to_string).collect();
+            one.note(format!("the same on lines {}", others.join(", ")))
+        }
+    };
+    out.into_iter().map(with_others).collect()
 }
 
 /// Prefixes of one rule that are shown one by one.
