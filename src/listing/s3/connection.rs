@@ -84,9 +84,9 @@ impl Connection {
         if let Some(connection) = open.get(&key) {
             return Ok(connection.clone());
         }
-        let mut connection = Connection::over(&settings(access).await, access)?;
-        let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
-        connection.profile = connection.profile.or_else(of_environment);
+        let sdk = settings(access, "AWS_ENDPOINT_URL_S3", Some(FIRST_REGION)).await;
+        let mut connection = Connection::over(&sdk, access)?;
+        connection.profile = profile(access);
         let connection = Arc::new(connection);
         open.insert(key, connection.clone());
         Ok(connection)
@@ -97,25 +97,17 @@ impl Connection {
     /// # Errors
     /// `Usage` for an endpoint that is no `http://` or `https://` URL.
     pub fn over(sdk: &SdkConfig, access: &Access) -> Result<Connection> {
-        if let Some(endpoint) = &access.endpoint
-            && !endpoint.starts_with("http://")
-            && !endpoint.starts_with("https://")
-        {
-            let error = Error::new(ErrorKind::Usage, format!("the endpoint `{}` is no URL", Shown(endpoint)));
-            return Err(error.help(format!("endpoint = \"https://{}\"", Shown(endpoint))));
-        }
+        check_endpoint(access)?;
         let own_endpoint = || std::env::var("AWS_ENDPOINT_URL_S3").ok().filter(|url| !url.is_empty());
         let endpoint = access.endpoint.clone().or_else(own_endpoint).or_else(|| sdk.endpoint_url().map(str::to_owned));
         // Stores other than AWS seldom have a host name for each bucket.
         let is_elsewhere = endpoint.as_ref().is_some_and(|endpoint| !endpoint.contains(".amazonaws.com"));
-        let set = sdk.timeout_config().and_then(TimeoutConfig::operation_attempt_timeout);
-        let try_timeout = set.unwrap_or(TRY_TIMEOUT);
-        let tokens = TokenBucket::builder().capacity(RETRY_QUOTA).build();
+        let try_timeout = try_timeout(sdk);
         let reach = Reach::default();
         let mut config = aws_sdk_s3::config::Builder::from(sdk)
             .force_path_style(access.path_style.unwrap_or(is_elsewhere))
             .retry_config(retries(sdk))
-            .retry_partition(RetryPartition::custom("restitch").token_bucket(tokens).build())
+            .retry_partition(retry_partition())
             .retry_classifier(reach.clone())
             .interceptor(reach)
             .timeout_config(timeouts(try_timeout))
@@ -235,31 +227,50 @@ pub(crate) fn timeouts(one_try: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(one_try).build()
 }
 
-/// What the SDK makes of its environment and files, under what the rule file says.
-async fn settings(access: &Access) -> SdkConfig {
-    let of_environment =
-        || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
+/// Whose credentials are taken, where the rule file or the environment says.
+pub(crate) fn profile(access: &Access) -> Option<String> {
+    let of_environment = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+    access.profile.clone().or_else(of_environment)
+}
+
+/// # Errors
+/// `Usage` for an endpoint that is no `http://` or `https://` URL.
+pub(crate) fn check_endpoint(access: &Access) -> Result<()> {
+    if let Some(endpoint) = &access.endpoint
+        && !endpoint.starts_with("http://")
+        && !endpoint.starts_with("https://")
+    {
+        let error = Error::new(ErrorKind::Usage, format!("the endpoint `{}` is no URL", Shown(endpoint)));
+        return Err(error.help(format!("endpoint = \"https://{}\"", Shown(endpoint))));
+    }
+    Ok(())
+}
+
+/// What the SDK makes of its environment and files, under what the rule file says, for the service whose own endpoint
+/// `variable` names. Without a region of either, that is `region`.
+pub(crate) async fn settings(access: &Access, variable: &str, region: Option<&'static str>) -> SdkConfig {
+    let of_environment = || [variable, "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
     let http = http_client(access.endpoint.clone().or_else(of_environment).is_some_and(|url| is_loopback(&url)));
     let mut profile_region = ProfileFileRegionProvider::builder();
     if let Some(profile) = &access.profile {
         profile_region = profile_region.profile_name(profile);
     }
     // The region of the machine is not asked for: that takes seconds where there is none, and a bucket's is found anyway.
-    let region = RegionProviderChain::first_try(access.region.clone().map(Region::new))
+    let found = RegionProviderChain::first_try(access.region.clone().map(Region::new))
         .or_else(EnvironmentVariableRegionProvider::new())
         .or_else(profile_region.build())
-        .or_else(Region::from_static(FIRST_REGION))
+        .or_else(region.map(Region::from_static))
         .region()
         .await;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .app_name(AppName::new("restitch").expect("a name of letters"))
-        .region(region.clone());
+        .region(found.clone());
     if access.anonymous {
         loader = loader.no_credentials();
     } else if let Some(profile) = &access.profile {
         // A profile that is named counts before keys in the environment, which the SDK's own order would take first.
-        let provider = ProviderConfig::without_region().with_http_client(http).with_region(region);
+        let provider = ProviderConfig::without_region().with_http_client(http).with_region(found);
         let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile);
         loader = loader.profile_name(profile).credentials_provider(credentials.build());
     }
@@ -268,7 +279,7 @@ async fn settings(access: &Access) -> SdkConfig {
 
 /// HTTPS with the system's certificates, through the environment's proxy (`HTTPS_PROXY`, `NO_PROXY`) unless `is_near`;
 /// one set of sockets for each pair of timeouts.
-fn http_client(is_near: bool) -> SharedHttpClient {
+pub(crate) fn http_client(is_near: bool) -> SharedHttpClient {
     let connectors = Mutex::new(HashMap::new());
     http_client_fn(move |settings, _| {
         let timeouts = (settings.connect_timeout(), settings.read_timeout());
@@ -283,7 +294,7 @@ fn http_client(is_near: bool) -> SharedHttpClient {
 }
 
 /// Whether a URL's host is this machine, where no proxy reaches.
-fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let host = without_path(url).split_once("://").map(|(_, host)| host.to_owned()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name).trim_matches(['[', ']']);
     name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
@@ -295,11 +306,22 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The SDK's settings, but more tries: its default of three is too few for a listing of hours. Each request waits for
 /// itself: the SDK's adaptive mode makes a lone chain of pages wait 20 s for every answer that tells it to slow down.
-fn retries(sdk: &SdkConfig) -> RetryConfig {
+pub(crate) fn retries(sdk: &SdkConfig) -> RetryConfig {
     let set = sdk.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
     let is_default = set.max_attempts() == RetryConfig::standard().max_attempts();
     let tries = if is_default { MAX_TRIES } else { set.max_attempts() };
     set.with_retry_mode(RetryMode::Standard).with_max_attempts(tries)
+}
+
+/// What may be spent on retries by all requests of one client.
+pub(crate) fn retry_partition() -> RetryPartition {
+    let tokens = TokenBucket::builder().capacity(RETRY_QUOTA).build();
+    RetryPartition::custom("restitch").token_bucket(tokens).build()
+}
+
+/// For one try of a request whose answer is small.
+pub(crate) fn try_timeout(sdk: &SdkConfig) -> Duration {
+    sdk.timeout_config().and_then(TimeoutConfig::operation_attempt_timeout).unwrap_or(TRY_TIMEOUT)
 }
 
 /// Whether an answer says that the bucket is in another region, perhaps without saying which.

@@ -4,6 +4,7 @@
 //! `document`, for nine tenths of the SDK's time would go into its own reading of them.
 //! [`store::s3`](crate::store::s3) uses the same connection.
 
+pub(crate) mod asked;
 pub(crate) mod connection;
 mod document;
 mod failure;

@@ -26,10 +26,16 @@ const FIRST_TRIES: u64 = 3;
 pub(crate) struct Counts {
     lists: AtomicU64,
     gets: AtomicU64,
+    others: AtomicU64,
     throttled: AtomicU64,
 }
 
 impl Counts {
+    /// All of them, those tried again among them.
+    pub fn all(&self) -> u64 {
+        [&self.lists, &self.gets, &self.others].into_iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     pub fn so_far(&self) -> Requests {
         Requests {
             lists: self.lists.load(Ordering::Relaxed),
@@ -97,7 +103,7 @@ impl Intercept for Watch {
         match self.kind {
             Kind::List => self.counts.lists.fetch_add(1, Ordering::Relaxed),
             Kind::Get => self.counts.gets.fetch_add(1, Ordering::Relaxed),
-            Kind::Other => 0,
+            Kind::Other => self.counts.others.fetch_add(1, Ordering::Relaxed),
         };
         Ok(())
     }
