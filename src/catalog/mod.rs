@@ -4,6 +4,8 @@
 //! and writes back everything else as it read it.
 
 pub mod conformance;
+#[cfg(feature = "glue")]
+pub mod glue;
 #[cfg(feature = "hive")]
 pub mod hive;
 pub mod memory;

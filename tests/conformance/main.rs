@@ -3,6 +3,10 @@
 
 mod broken;
 mod folder;
+#[cfg(feature = "glue")]
+mod glue;
+#[cfg(feature = "glue")]
+mod glue_faults;
 mod lines;
 mod memory;
 mod memory_catalog;
@@ -11,6 +15,9 @@ mod object_store;
 #[cfg(feature = "s3")]
 mod s3;
 
+#[cfg(feature = "glue")]
+#[path = "../glue_server/mod.rs"]
+mod glue_server;
 #[cfg(any(feature = "object_store", feature = "s3"))]
 #[path = "../s3_server/mod.rs"]
 mod s3_server;
