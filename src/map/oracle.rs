@@ -12,18 +12,27 @@ use super::values::{Captured, Read, names};
 use super::{Mapper, Program, Sink, Taken, Why};
 use crate::rules::date::DatePieces;
 use crate::rules::table::{Claim, Column, Layout, Limits, LineKind, Matcher, Rule, Rules, Skip, Table, ValueSource};
-use crate::rules::template::{GroupKind, Template};
+use crate::rules::template::{GroupKind, Template, TemplateExpression};
 use crate::uri::{Bucket, Scheme};
 use crate::value::{PartitionValue, hive_unescape};
 
 /// What a match binds: every name with its value, NULL where nothing was taken.
 type Bound = Vec<(String, Option<String>)>;
 
-/// By `fancy-regex`: no match, a bad date (`Err`), or what is bound.
-fn by_expression(template: &Template, ignore_case: bool, text: &str) -> Option<Result<Bound, ()>> {
+/// By `fancy-regex`: no match, a bad date (`Err`), or what is bound. Where it backtracks without end, as the program must
+/// not, it says nothing: such a case is rejected.
+fn by_expression(
+    template: &Template,
+    ignore_case: bool,
+    text: &str,
+) -> Result<Option<Result<Bound, ()>>, TestCaseError> {
     let expression = template.expression(ignore_case);
     let regex = fancy_regex::RegexBuilder::new(&expression.text).backtrack_limit(5_000_000).build().unwrap();
-    let found = regex.captures(text).ok()??;
+    let found = regex.captures(text).map_err(|gave_up| TestCaseError::reject(gave_up.to_string()))?;
+    Ok(found.map(|found| bound_by_expression(&expression, &found)))
+}
+
+fn bound_by_expression(expression: &TemplateExpression, found: &fancy_regex::Captures<'_, str>) -> Result<Bound, ()> {
     let mut bound: Bound = Vec::new();
     let mut dates: Vec<(Option<String>, usize, DatePieces, bool)> = Vec::new();
     for (number, group) in (1..).zip(&expression.groups) {
@@ -58,13 +67,13 @@ fn by_expression(template: &Template, ignore_case: bool, text: &str) -> Option<R
     }
     for (name, _, pieces, said) in dates {
         match (name, pieces.finish()) {
-            (_, None) => return Some(Err(())),
+            (_, None) => return Err(()),
             (Some(name), Some(date)) => bound.push((name, said.then(|| date.value()))),
             (None, Some(_)) => {}
         }
     }
     bound.sort();
-    Some(Ok(bound))
+    Ok(bound)
 }
 
 /// By the compiled program's general matcher.
@@ -189,8 +198,12 @@ fn by_mapper(template: &Template, ignore_case: bool, texts: &[&str]) -> Vec<Mapp
 }
 
 /// The same by the expression.
-fn mapped_by_expression(template: &Template, ignore_case: bool, text: &str) -> Mapped {
-    let bound = by_expression(template, ignore_case, text).ok_or(Why::Unmatched)?.map_err(|()| Why::BadDate)?;
+fn mapped_by_expression(template: &Template, ignore_case: bool, text: &str) -> Result<Mapped, TestCaseError> {
+    let bound = match by_expression(template, ignore_case, text)? {
+        None => return Ok(Err(Why::Unmatched)),
+        Some(Err(())) => return Ok(Err(Why::BadDate)),
+        Some(Ok(bound)) => bound,
+    };
     let groups = template.expression(ignore_case).groups;
     let is_hive =
         |name: &str| groups.iter().any(|group| group.name.as_deref() == Some(name) && group.kind == GroupKind::Hive);
@@ -201,7 +214,7 @@ fn mapped_by_expression(template: &Template, ignore_case: bool, text: &str) -> M
         }
         Some(text) => Ok(PartitionValue::new(&text)),
     };
-    bound.into_iter().map(value).collect()
+    Ok(bound.into_iter().map(value).collect())
 }
 
 /// Pieces that templates are put together of, and texts that stand for them in keys.
@@ -280,7 +293,7 @@ proptest! {
     #[test]
     fn the_program_matches_as_the_expression_says((template, text) in case(), ignore_case in any::<bool>()) {
         if let Ok(template) = Template::parse(&template) {
-            prop_assert_eq!(by_program(&template, ignore_case, &text), by_expression(&template, ignore_case, &text));
+            prop_assert_eq!(by_program(&template, ignore_case, &text), by_expression(&template, ignore_case, &text)?);
         }
     }
 }
@@ -298,8 +311,8 @@ proptest! {
         if let Ok(template) = Template::parse(&template) {
             let sibling = format!("{}/{}", text.rsplit_once('/').unwrap().0, other.1.rsplit('/').next().unwrap());
             let texts = [text.as_str(), &sibling, &other.1, &text, &sibling];
-            let expected: Vec<Mapped> =
-                texts.iter().map(|text| mapped_by_expression(&template, ignore_case, text)).collect();
+            let expected = texts.iter().map(|text| mapped_by_expression(&template, ignore_case, text));
+            let expected: Vec<Mapped> = expected.collect::<Result<_, _>>()?;
             prop_assert_eq!(by_mapper(&template, ignore_case, &texts), expected);
         }
     }
