@@ -113,8 +113,8 @@ impl Directory<'_> {
                 }
             }
             Source::Kept(kept) => {
-                let from = self.from.join(&kept.key);
-                self.store.copy(&from, &ETag(kept.etag.clone()), &to).await
+                let (from, etag) = (self.from.join(&kept.key), ETag(kept.etag.clone()));
+                write::copy(self.store, &from, &etag, &to, || self.held.holds()).await
             }
         }
     }

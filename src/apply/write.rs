@@ -58,6 +58,37 @@ pub(super) async fn put(
     store.put(uri, body.clone(), condition).await
 }
 
+/// Copies what `etag` says of `from`, again where no answer came: done twice it is the same. Each try asks `check` first.
+///
+/// # Errors
+/// Of `check`; `Conflict` if `from` is not that any more; the store's own error if it stays.
+pub(super) async fn copy(
+    store: &dyn Store,
+    from: &Uri,
+    etag: &ETag,
+    to: &Uri,
+    check: impl Fn() -> Result<()>,
+) -> Result<()> {
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        check()?;
+        match store.copy(from, etag, to).await {
+            // Of two writes at once, or of a source that has changed: then it is over.
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                if store.get(from).await?.is_none_or(|there| there.etag != *etag) {
+                    return Err(error);
+                }
+            }
+            Err(error) if leaves_doubt(&error) => {}
+            other => return other,
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    check()?;
+    store.copy(from, etag, to).await
+}
+
 /// The condition that a plan's requirement asks for.
 pub(super) fn condition(requirement: &Requirement) -> Condition {
     match requirement {

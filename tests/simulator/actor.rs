@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use restitch::apply::current::{self, Planning};
 use restitch::apply::interrupt::Interrupt;
-use restitch::apply::{Options, lease, prune, refresh};
+use restitch::apply::{self, Options, lease, prune};
 use restitch::error::{Error, ErrorKind, Result};
 use restitch::plan::TablePlan;
+use restitch::rules::table::Publish;
 use restitch::store::Store;
 use tokio::sync::watch;
 
@@ -79,12 +80,12 @@ pub async fn apply(
         return Err(refusal);
     }
     let mut plan = planned.plan.expect("a plan without refusals");
-    refresh::table(client, &mut plan, &state.to_string(), options).await.map(drop)
+    apply::table(client, &mut plan, &state.to_string(), options).await.map(drop)
 }
 
 async fn carry_out(saved: &Option<TablePlan>, client: &Client, options: &Options) -> Result<()> {
     let mut plan = saved.clone().expect("it was saved");
-    refresh::table(client, &mut plan, "0", options).await.map(drop)
+    apply::table(client, &mut plan, "0", options).await.map(drop)
 }
 
 /// `restitch prune`
@@ -95,15 +96,21 @@ async fn delete(prepared: &Prepared, client: &Client, options: &Options) -> Resu
     }
 }
 
-/// A query: reads every manifest that may ever be there, one after the other. What it finds missing is no rows.
+/// A query: learns which directory is current, and reads every manifest that may ever be there, one after the other. What
+/// it finds missing is no rows.
 async fn read(prepared: &Prepared, client: &Client) -> Result<BTreeMap<String, String>> {
     let scenario = &prepared.scenario;
     let states = std::iter::once(&scenario.before).chain(scenario.listings.iter().flatten());
     let regions: std::collections::BTreeSet<&String> = states.flat_map(|state| state.keys()).collect();
+    let mut directory = location();
+    if scenario.publish == Publish::Switch {
+        directory =
+            lease::read(client, &location()).await?.map_or(directory, |found| found.marker.directory(&location()));
+    }
     let mut read = BTreeMap::new();
     for region in regions {
         let key = format!("region={region}/symlink.txt");
-        if let Some(stored) = client.get(&location().join(&key)).await? {
+        if let Some(stored) = client.get(&directory.join(&key)).await? {
             read.insert(region.clone(), String::from_utf8(stored.body.to_vec()).expect("lines are text here"));
         }
     }

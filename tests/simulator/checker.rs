@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use restitch::error::ErrorKind;
 use restitch::plan::manifest::MARKER;
 use restitch::plan::marker::Marker;
+use restitch::rules::table::Publish;
 use restitch::store::memory::Memory;
-use restitch::uri::Uri;
+use restitch::uri::{Uri, is_sibling};
 
 use crate::actor::{Outcome, name};
-use crate::scenario::{Contents, Role, Scenario, line, location};
+use crate::scenario::{Contents, NEIGHBOURS, Role, Scenario, line, location};
 use crate::world::{Call, Happened};
 
 /// A rule that was broken.
@@ -126,15 +127,17 @@ impl Checker {
             self.writers.push(happened.actor);
         }
         let Some(uri) = happened.call.uri() else { return Ok(()) };
-        let key = below(uri).filter(|key| *key == MARKER || region(key).is_some());
-        let key = key.ok_or_else(|| Violation::new(Broken::Touched, format!("{uri:?} was written or deleted")))?;
+        let place = below(uri).filter(|(name, key)| (name.is_empty() && *key == MARKER) || region(key).is_some());
+        let (directory, key) =
+            place.ok_or_else(|| Violation::new(Broken::Touched, format!("{uri:?} was written or deleted")))?;
         if self.replays && key != MARKER {
             return Ok(());
         }
         let snapshot = memory.snapshot();
         let marker = snapshot.get(&location().join(MARKER));
         let marker: Option<Marker> = marker.map(|body| serde_json::from_slice(body).expect("a marker"));
-        let published = published(&snapshot);
+        let current = marker.as_ref().map_or("", |marker| &marker.current);
+        let published = published(&snapshot, current);
         self.whole(&published)?;
         if key == MARKER {
             return marker.map_or(Ok(()), |marker| self.claimed(&marker, &published));
@@ -146,6 +149,10 @@ impl Checker {
                 Broken::Marker,
                 format!("{key} is written, and the marker says that all is done"),
             ));
+        }
+        let was_published = marker.as_ref().is_some_and(|marker| marker.applied.is_some());
+        if self.scenario.publish == Publish::Switch && was_published && directory == current {
+            return Err(Violation::new(Broken::Torn, format!("{key} is written where readers read")));
         }
         let holder = marker.and_then(|marker| marker.lease).map(|lease| lease.holder);
         if holder.as_deref() != Some(&name(happened.actor)) {
@@ -249,6 +256,14 @@ impl Checker {
                 }
             }
         }
+        if self.scenario.publish == Publish::Switch && !self.scenario.before.is_empty() {
+            let numbers = |body: &String| body.lines().map(number).collect();
+            let read = read.iter().map(|(region, body)| (region.clone(), numbers(body))).collect();
+            let mut states = std::iter::once(&self.scenario.before).chain(self.scenario.listings.iter().flatten());
+            if !states.any(|state| differs(state, &read).is_ok()) {
+                return Err(Violation::new(Broken::Torn, format!("a query sees a mix: {read:?}")));
+            }
+        }
         let lost = self.kept.keys().find(|number| !seen.contains_key(line(**number).as_str()));
         lost.map_or(Ok(()), |number| Err(Violation::new(Broken::Lost, format!("a query misses {}", line(*number)))))
     }
@@ -274,21 +289,29 @@ pub fn differs(wanted: &Contents, published: &Contents) -> Result<(), Violation>
     Ok(())
 }
 
-/// The manifests that are there.
-pub fn published(snapshot: &BTreeMap<Uri, bytes::Bytes>) -> Contents {
+/// The manifests that are there, in the directory that is called so.
+pub fn published(snapshot: &BTreeMap<Uri, bytes::Bytes>, current: &str) -> Contents {
     let mut published = Contents::new();
     for (uri, body) in snapshot {
-        let Some(region) = below(uri).and_then(region) else { continue };
+        let Some(region) = below(uri).filter(|(name, _)| *name == current).and_then(|(_, key)| region(key)) else {
+            continue;
+        };
         let body = std::str::from_utf8(body).expect("lines are text here");
-        let number =
-            |line: &str| line.rsplit('/').next().and_then(|number| number.parse().ok()).expect("a line of ours");
         published.insert(region.to_owned(), body.lines().map(number).collect());
     }
     published
 }
 
-fn below(uri: &Uri) -> Option<&str> {
-    uri.key.strip_prefix("taxes/").filter(|_| uri.bucket.name == "published")
+/// The name of the directory, as the marker has it, and the key below it.
+fn below(uri: &Uri) -> Option<(&str, &str)> {
+    let (name, key) = uri.key.strip_prefix("taxes")?.split_once('/')?;
+    let ours = uri.bucket.name == "published" && !NEIGHBOURS.contains(&uri.raw().as_str());
+    (ours && (name.is_empty() || is_sibling(name))).then_some((name, key))
+}
+
+/// The number behind a line.
+fn number(line: &str) -> u32 {
+    line.rsplit('/').next().and_then(|number| number.parse().ok()).expect("a line of ours")
 }
 
 fn region(key: &str) -> Option<&str> {

@@ -27,7 +27,7 @@ use restitch::apply::Protocol;
 use run::Bounds;
 use scenario::{Events, Role, Scenario};
 use snapbox::str;
-use tables::{changes, first_publication, moves, new_objects};
+use tables::{changes, first_publication, moves, new_objects, switches};
 
 const APPLY: Role = Role::Apply { rules: 0 };
 const OTHER: Role = Role::Apply { rules: 1 };
@@ -115,6 +115,21 @@ fn prunes_while_an_emptied_partition_gets_lines_again() {
     holds(changes().by(&[OTHER, Role::Prune]).under(accidents), Some(1), 1);
     holds(changes().by(&[Role::Prune, OTHER]).under(accidents), Some(1), 1);
     holds(changes().by(&[Role::Prune, Role::Prune]).under(accidents), Some(2), 1);
+}
+
+#[test]
+fn switches_in_every_order() {
+    holds(Scenario { roles: vec![APPLY, Role::Query], ..switches() }, None, 0);
+    holds(Scenario { roles: vec![Role::Saved { rules: 0 }, OTHER, Role::Query], ..switches() }, Some(2), 0);
+    holds(switches(), Some(3), 0);
+}
+
+#[test]
+fn switches_and_any_accident() {
+    holds(Scenario { roles: vec![APPLY], events: Events::ALL, ..switches() }, Some(0), 2);
+    holds(Scenario { events: Events::ALL, ..switches() }, Some(1), 1);
+    let killed = Events { kills: true, stops_ms: &[61_000], ..Events::NONE };
+    holds(Scenario { roles: vec![APPLY, Role::Query, Role::Prune], events: killed, ..switches() }, Some(2), 1);
 }
 
 #[test]

@@ -9,13 +9,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use restitch::error::ErrorKind;
+use restitch::plan::manifest::MARKER;
+use restitch::plan::marker::Marker;
 use restitch::store::memory::Fault;
 use restitch::uri::Uri;
 use tokio::sync::watch;
 
 use crate::actor::{self, Outcome, name};
 use crate::checker::{Broken, Checker, Violation, differs, published};
-use crate::scenario::{NEIGHBOURS, Prepared, Role, data};
+use crate::scenario::{NEIGHBOURS, Prepared, Role, data, location};
 use crate::world::{Call, Happened, Kind, Pending, World};
 
 /// How far time goes at once while everybody sleeps.
@@ -366,7 +368,9 @@ impl Run {
             return Err(broken("nothing was left to do, and something was written".into()));
         }
         let snapshot = store.snapshot();
-        differs(&scenario.listings[rules][states - 1], &published(&snapshot))
+        let marker = snapshot.get(&location().join(MARKER)).expect("what was applied has a marker");
+        let marker: Marker = serde_json::from_slice(marker).expect("a marker");
+        differs(&scenario.listings[rules][states - 1], &published(&snapshot, &marker.current))
             .map_err(|violation| broken(format!("planned and applied again: {violation}")))?;
         let untouched: BTreeMap<&Uri, _> = self.prepared.objects.iter().filter(|(uri, _)| neighbour(uri)).collect();
         match untouched.into_iter().find(|(uri, body)| snapshot.get(uri) != Some(body)) {
@@ -393,6 +397,9 @@ fn neighbour(uri: &Uri) -> bool {
 /// `amer` for the manifest of that region, `the marker`.
 fn shown(uri: &Uri) -> String {
     let key = uri.key.strip_prefix("taxes/").unwrap_or(&uri.key);
+    if let Some((_, region)) = key.strip_prefix("taxes--").and_then(|key| key.split_once("/region=")) {
+        return format!("the new {}", region.trim_end_matches("/symlink.txt"));
+    }
     match key {
         "_restitch.json" => "the marker".into(),
         "state" => "the objects".into(),

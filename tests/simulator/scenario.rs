@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use restitch::apply::{Options, Protocol, refresh};
+use restitch::apply::{self, Options, Protocol};
 use restitch::map::group::TableGroups;
 use restitch::plan::TablePlan;
-use restitch::rules::table::Table;
+use restitch::rules::table::{Publish, Table};
 use restitch::store::memory::{Memory, Tags};
 use restitch::uri::Uri;
 
@@ -40,6 +40,8 @@ pub struct Scenario {
     /// Writes in flight.
     pub concurrency: usize,
     pub lock_timeout_s: u64,
+    /// `Switch`: whatever changes goes into a directory of its own.
+    pub publish: Publish,
 }
 
 /// What an actor does.
@@ -105,13 +107,14 @@ impl Default for Scenario {
             page_size: 1000,
             concurrency: 1,
             lock_timeout_s: 0,
+            publish: Publish::Refresh,
         }
     }
 }
 
 impl Scenario {
     pub fn table(&self) -> Table {
-        published::table("taxes", &["region string"], 1)
+        Table { publish: self.publish, ..published::table("taxes", &["region string"], 1) }
     }
 
     pub fn groups(&self, table: &Table, contents: &Contents) -> TableGroups {
@@ -163,7 +166,7 @@ impl Scenario {
                 for (id, contents) in [("filled", &full), ("before", &self.before)] {
                     let mut plan = self.plan(&memory, contents).await;
                     let options = Options { protocol: Protocol::default(), ..self.options(id, id) };
-                    let applied = refresh::table(&memory, &mut plan, "0", &options).await;
+                    let applied = apply::table(&memory, &mut plan, "0", &options).await;
                     applied.expect("nothing disturbs it");
                 }
             }

@@ -2,6 +2,7 @@
 
 use crate::explore::Random;
 use crate::scenario::{Contents, Events, Role, Scenario, contents};
+use restitch::rules::table::Publish;
 use restitch::store::memory::Tags;
 
 /// Two runs by different rules. No line moves against what is published, but the two want line 5 in different partitions,
@@ -39,6 +40,11 @@ pub fn new_objects() -> Scenario {
         roles: vec![Role::Apply { rules: 0 }, Role::Apply { rules: 0 }],
         ..changes()
     }
+}
+
+/// Two runs by different rules, each of which puts everything into a directory of its own.
+pub fn switches() -> Scenario {
+    Scenario { publish: Publish::Switch, ..moves() }
 }
 
 /// Any table, any number of runs.
@@ -87,6 +93,7 @@ pub fn random(drawn: &mut Random) -> Scenario {
         page_size: [1, 2, 7, 1000][drawn.below(4)],
         concurrency: 1 + drawn.below(4),
         lock_timeout_s: [0, 90][drawn.below(2)],
+        publish: if drawn.one_in(3) { Publish::Switch } else { Publish::Refresh },
         ..Scenario::default()
     }
 }
