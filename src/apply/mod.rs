@@ -17,6 +17,8 @@ pub mod switch;
 pub mod verify;
 pub(crate) mod write;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use self::interrupt::Interrupt;
@@ -39,6 +41,8 @@ pub struct Options {
     /// Writes in flight, at least 1.
     pub concurrency: usize,
     pub interrupt: Interrupt,
+    /// Counts the manifests that have been written, for whoever looks on.
+    pub written: Arc<AtomicU64>,
     #[doc(hidden)]
     pub protocol: Protocol,
 }
@@ -56,6 +60,7 @@ impl Options {
             single_writer: false,
             concurrency: 64,
             interrupt: Interrupt::default(),
+            written: Arc::default(),
             protocol: Protocol::default(),
         })
     }

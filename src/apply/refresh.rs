@@ -4,6 +4,7 @@
 //! another partition waits until every one that gives some has been written. Killed anywhere, it is simply run again.
 
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -113,7 +114,9 @@ async fn manifests(
         let mut writes = writes.buffer_unordered(options.concurrency.max(1));
         while let Some(done) = writes.next().await {
             if let Some((write, etag)) = done {
-                *written += u64::from(write.later.is_none());
+                let is_last = u64::from(write.later.is_none());
+                *written += is_last;
+                options.written.fetch_add(is_last, Ordering::Relaxed);
                 changes[write.change].requires = Condition::Is(etag);
             }
         }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -81,9 +82,12 @@ impl Directory<'_> {
                 if failed.lock().expect("no write panics").is_some() {
                     return;
                 }
-                if let Err(error) = self.write(expected, &condition).await {
-                    self.held.failed(&error);
-                    failed.lock().expect("no write panics").get_or_insert(error);
+                match self.write(expected, &condition).await {
+                    Ok(()) => drop(self.options.written.fetch_add(1, Ordering::Relaxed)),
+                    Err(error) => {
+                        self.held.failed(&error);
+                        failed.lock().expect("no write panics").get_or_insert(error);
+                    }
                 }
             }
         });

@@ -201,6 +201,7 @@ impl Scenario {
             single_writer: false,
             concurrency: self.concurrency,
             interrupt: Default::default(),
+            written: Arc::default(),
             protocol: self.protocol,
         }
     }

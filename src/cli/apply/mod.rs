@@ -2,8 +2,11 @@
 
 mod next;
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::ask::{ask, unless_interrupted};
 use super::plan::args::{LockingArgs, PlanningArgs};
@@ -11,15 +14,19 @@ use super::plan::saved::Saved;
 use super::plan::show::{self, counted};
 use super::plan::{draw, iso, refuse};
 use super::show::ADDED;
-use super::{Exit, Global, Output, rule_file};
+use super::{Exit, Global, Output, Progress, rule_file};
 use crate::apply::interrupt::Interrupt;
 use crate::apply::{self, Options, random_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Sources;
 use crate::plan::TablePlan;
+use crate::plan::brakes::grouped;
 use crate::rules::table::Rules;
 use crate::store::{Store, Stores};
 use crate::uri::{Shown, Uri};
+
+/// How often it is said how far the writing has come.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(clap::Args)]
 pub struct ApplyArgs {
@@ -168,7 +175,14 @@ async fn carry_out(
     }
     let next = next::Next::new(rules, work.iter().map(|one| &one.plan));
     let stores = Throttled::new(work.iter().map(|one| &one.store));
-    let written = write(work, as_of, options).await?;
+    let total = work.iter().map(|one| manifests(&one.plan)).sum();
+    let progress = Progress::start(global);
+    let written = tokio::select! {
+        written = write(work, as_of, options) => written,
+        never = look_on(&progress, options, total) => match never {},
+    };
+    drop(progress);
+    let written = written?;
     if !global.quiet {
         let what = if written == 0 { "markers".to_owned() } else { counted(written, "manifest") };
         let throttled = match stores.since() {
@@ -180,6 +194,20 @@ async fn carry_out(
     next.write(&mut out, global.quiet)?;
     out.flush()?;
     Ok(Exit::Done)
+}
+
+/// Manifests that a plan writes, in a switch those that are copied too.
+fn manifests(plan: &TablePlan) -> u64 {
+    (plan.changes.len() + plan.switch.as_ref().map_or(0, |switch| switch.kept.len())) as u64
+}
+
+/// Says again and again how many manifests have been written.
+async fn look_on(progress: &Progress, options: &Options, total: u64) -> Infallible {
+    loop {
+        let written = options.written.load(Ordering::Relaxed);
+        progress.say(format_args!("writing  {} of {}", grouped(written), counted(total, "manifest")));
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Carries out one table after the other; says how many manifests were written.
