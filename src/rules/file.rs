@@ -276,6 +276,17 @@ impl<'c> Reader<'c> {
         }
     }
 
+    /// The URI of an object: one with a key.
+    fn object(&mut self, text: &Text<'_>) -> Option<Uri> {
+        let uri = self.uri(text)?;
+        if uri.key.is_empty() {
+            let error = Diagnostic::error(text.span.clone(), "this names a bucket and no object");
+            self.found.push(error.help(format!("write '{}folder/file.csv'", uri.shown())));
+            return None;
+        }
+        Some(uri)
+    }
+
     fn removed<'a>(&mut self, file: &Node<'a>) -> Vec<(Removed, Text<'a>)> {
         let mut removed = Vec::new();
         for (name, value) in file.map("removed").unwrap_or_default() {
@@ -621,7 +632,7 @@ impl<'c> Reader<'c> {
             let example = "[[table.NAME.test]]\nuri   = 's3://bucket/folder/file.csv'\ngives = { region = \"emea\" }";
             self.found.push(error.help(format!("write\n{}", example.replace("NAME", head.name.value))));
         }
-        let uri = node.text("uri").and_then(|text| self.uri(&text));
+        let uri = node.text("uri").and_then(|text| self.object(&text));
         let gives = node
             .scalars("gives")
             .map(|values| values.into_iter().filter_map(|(name, value)| self.given(&name, &value, head)).collect());
