@@ -22,6 +22,11 @@ pub struct Shapes {
     bucket: Option<Bucket>,
     directory: String,
     directory_shape: String,
+    /// The shape of the base name last seen there, and what it was counted as: its neighbours are mostly alike.
+    base_shape: String,
+    counted: Option<(Why, u32)>,
+    /// Buffers.
+    other_base_shape: String,
     shape: String,
 }
 
@@ -67,6 +72,9 @@ impl Shapes {
             bucket: None,
             directory: String::new(),
             directory_shape: String::new(),
+            base_shape: String::new(),
+            counted: None,
+            other_base_shape: String::new(),
             shape: String::new(),
         }
     }
@@ -94,29 +102,23 @@ impl Shapes {
         shapes
     }
 
-    /// Writes the key's shape into `self.shape`; the directory's is kept for the keys that follow.
-    fn find(&mut self, object: &Object<'_>) {
-        let base = object.base_name();
-        let directory = &object.key[..object.key.len() - base.len()];
-        if self.directory != directory || self.bucket.as_ref() != Some(object.bucket) {
-            self.bucket = Some(object.bucket.clone());
-            self.directory.clear();
-            self.directory.push_str(directory);
-            self.directory_shape.clear();
-            let path = self.paths.iter().find(|path| path.covers(object));
-            for (index, component) in directory.split_inclusive('/').enumerate() {
-                let name = component.trim_end_matches('/');
-                if path.is_some_and(|path| path.holes.get(index) == Some(&true)) && !name.contains('=') {
-                    self.directory_shape.push_str("{}");
-                } else {
-                    write_shape(name, &mut self.directory_shape);
-                }
-                self.directory_shape.push('/');
+    /// Takes up another directory.
+    fn enter(&mut self, object: &Object<'_>, directory: &str) {
+        self.bucket = Some(object.bucket.clone());
+        self.directory.clear();
+        self.directory.push_str(directory);
+        self.directory_shape.clear();
+        self.counted = None;
+        let path = self.paths.iter().find(|path| path.covers(object));
+        for (index, component) in directory.split_inclusive('/').enumerate() {
+            let name = component.trim_end_matches('/');
+            if path.is_some_and(|path| path.holes.get(index) == Some(&true)) && !name.contains('=') {
+                self.directory_shape.push_str("{}");
+            } else {
+                write_shape(name, &mut self.directory_shape);
             }
+            self.directory_shape.push('/');
         }
-        self.shape.clear();
-        self.shape.push_str(&self.directory_shape);
-        write_shape(base, &mut self.shape);
     }
 }
 
@@ -124,17 +126,50 @@ impl Sink for Shapes {
     fn take(&mut self, _: &Object<'_>, _: Taken) {}
 
     fn leave(&mut self, object: &Object<'_>, why: Why) {
-        self.find(object);
+        let base = object.base_name();
+        let directory = &object.key[..object.key.len() - base.len()];
+        if self.directory != directory || self.bucket.as_ref() != Some(object.bucket) {
+            self.enter(object, directory);
+        }
+        self.other_base_shape.clear();
+        write_shape(base, &mut self.other_base_shape);
+        std::mem::swap(&mut self.base_shape, &mut self.other_base_shape);
         let reason = &mut self.reasons[why as usize];
-        reason.count += 1;
-        let known = reason.known.find(self.shape.as_bytes());
-        match known {
-            Some(number) => reason.shapes[number as usize].0 += 1,
-            None if reason.shapes.len() < MOST_SHAPES => {
-                reason.known.intern(self.shape.as_bytes());
-                reason.shapes.push((1, object.uri()));
+        match self.counted {
+            Some((of, number)) if of == why && self.base_shape == self.other_base_shape => reason.add(number),
+            _ => {
+                self.shape.clear();
+                self.shape.push_str(&self.directory_shape);
+                self.shape.push_str(&self.base_shape);
+                self.counted = reason.add_shape(&self.shape, object).map(|number| (why, number));
             }
-            None => reason.others.get_or_insert_with(|| (0, object.uri())).0 += 1,
+        }
+    }
+}
+
+impl Reason {
+    fn add(&mut self, number: u32) {
+        self.count += 1;
+        self.shapes[number as usize].0 += 1;
+    }
+
+    /// Counts an object of this shape, and gives the shape's number, if it is one of those kept.
+    fn add_shape(&mut self, shape: &str, object: &Object<'_>) -> Option<u32> {
+        match self.known.find(shape.as_bytes()) {
+            Some(number) => {
+                self.add(number);
+                Some(number)
+            }
+            None if self.shapes.len() < MOST_SHAPES => {
+                self.count += 1;
+                self.shapes.push((1, object.uri()));
+                Some(self.known.intern(shape.as_bytes()).0)
+            }
+            None => {
+                self.count += 1;
+                self.others.get_or_insert_with(|| (0, object.uri())).0 += 1;
+                None
+            }
         }
     }
 }
@@ -172,13 +207,13 @@ fn holes(pieces: &[Piece]) -> Vec<bool> {
 
 /// Appends a component with `{}` for what looks like a number, a date, an id; and for the value of `name=value`.
 fn write_shape(component: &str, shape: &mut String) {
-    if let Some((name, _)) = component.split_once('=') {
-        shape.push_str(name);
-        shape.push_str("={}");
+    let bytes = component.as_bytes();
+    if let Some(equals) = memchr::memchr(b'=', bytes) {
+        shape.push_str(&component[..=equals]);
+        shape.push_str("{}");
         return;
     }
     let start = shape.len();
-    let bytes = component.as_bytes();
     let mut at = 0;
     loop {
         let word = Word::at(component, at);
