@@ -149,6 +149,8 @@ impl Sink for Groups<'_> {
         }
         let lines = &mut self.partitions[index];
         let start = lines.body.len();
+        // Looked for where it is read from: what has just been written in pieces is slow to read in other ones.
+        let breaks = breaks_line(object, taken);
         write_line(object, taken, &mut lines.body);
         let line = &lines.body[start..];
         let counts = &mut self.tables[table];
@@ -157,7 +159,7 @@ impl Sink for Groups<'_> {
             counts.refused += 1;
             return;
         }
-        if memchr::memchr2(b'\r', b'\n', line).is_some() {
+        if breaks {
             lines.body.truncate(start);
             counts.unwritable += 1;
             counts.unwritable_example.get_or_insert_with(|| object.uri());
@@ -183,9 +185,24 @@ pub fn line_hash(line: &[u8]) -> u64 {
 
 /// Appends what the manifest says of an object, without its newline.
 pub fn write_line(object: &Object<'_>, taken: Taken, line: &mut Vec<u8>) {
+    said(object, taken).write_line(line);
+}
+
+/// What the manifest says of an object: itself, or the prefix that stands for it.
+fn said<'o>(object: &Object<'o>, taken: Taken) -> Object<'o> {
     match taken.prefix_len {
-        None => object.write_line(line),
-        Some(len) => Object { key: &object.key[..len as usize], physical: None, ..*object }.write_line(line),
+        None => *object,
+        Some(len) => Object { key: &object.key[..len as usize], physical: None, ..*object },
+    }
+}
+
+/// Whether a CR or LF stands in what the manifest says of an object.
+fn breaks_line(object: &Object<'_>, taken: Taken) -> bool {
+    let said = said(object, taken);
+    let breaks = |text: &str| memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some();
+    match said.physical {
+        Some(physical) => breaks(physical),
+        None => breaks(said.key) || breaks(&said.bucket.name),
     }
 }
 
