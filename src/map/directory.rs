@@ -27,6 +27,8 @@ pub(crate) struct Directory {
     is_hidden: Option<bool>,
     /// The rules whose prefix fits, in the order of tables and rules.
     pub candidates: Vec<Candidate>,
+    /// The same, as table and rule: a buffer.
+    rules: Vec<(u32, u32)>,
     /// The markers whose prefix fits.
     pub markers: Vec<u32>,
     /// Per directory program.
@@ -65,6 +67,7 @@ impl Directory {
             is_manifest: false,
             is_hidden: None,
             candidates: Vec::new(),
+            rules: Vec::new(),
             markers: Vec::new(),
             resolved: vec![Resolved::Unknown; program.directories.len()],
             slots: Vec::new(),
@@ -102,11 +105,14 @@ impl Directory {
         self.resolved.fill(Resolved::Unknown);
         self.slots.clear();
         self.excludes.fill(None);
-        self.candidates.clear();
+        self.rules.clear();
         self.markers.clear();
         if let Some(bucket) = self.bucket_number {
-            program.candidates(bucket, path, &mut self.candidates, &mut self.markers);
+            program.candidates(bucket, path, &mut self.rules, &mut self.markers);
         }
+        self.candidates.clear();
+        let candidate = |(table, rule): &(u32, u32)| Candidate { table: *table, rule: *rule, outcome: None };
+        self.candidates.extend(self.rules.iter().map(candidate));
     }
 
     /// Bytes of the match text in front of the base name.

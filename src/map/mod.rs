@@ -23,6 +23,7 @@ mod base_name;
 mod code;
 mod directory;
 mod intern;
+mod openings;
 #[cfg(test)]
 mod oracle;
 mod pattern;

@@ -1,11 +1,11 @@
 //! All rules of all tables, compiled once. Shared by every mapper; nothing in it changes while keys are mapped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Why;
 use super::base_name::BaseName;
 use super::code::{Code, Instruction};
-use super::directory::Candidate;
+use super::openings::Openings;
 use super::page::Object;
 use super::pattern::{Pattern, RulePattern, plain};
 use super::split::{Split, split};
@@ -133,20 +133,13 @@ pub(crate) enum ExcludeProgram {
     Any(Exclude),
 }
 
-/// The rules and markers that can match in one bucket.
+/// The rules and markers that can match in one bucket, by what their keys begin with.
 #[derive(Debug)]
 struct BucketProgram {
     bucket: Bucket,
-    rules: Vec<Opening>,
-    markers: Vec<Opening>,
-}
-
-/// What the keys of one rule (or marker) begin with one of.
-#[derive(Debug)]
-struct Opening {
-    table: u32,
-    number: u32,
-    prefixes: Vec<String>,
+    /// Table and rule.
+    rules: Openings<(u32, u32)>,
+    markers: Openings<u32>,
 }
 
 /// Reasons to skip, a bit each, in their order.
@@ -219,11 +212,10 @@ impl Program {
     }
 
     /// The rules and markers that may take objects of a directory, in the order of the file.
-    pub(crate) fn candidates(&self, bucket: u32, path: &str, candidates: &mut Vec<Candidate>, markers: &mut Vec<u32>) {
+    pub(crate) fn candidates(&self, bucket: u32, path: &str, rules: &mut Vec<(u32, u32)>, markers: &mut Vec<u32>) {
         let known = &self.buckets[bucket as usize];
-        let rules = known.rules.iter().filter(|opening| opening.fits(path));
-        candidates.extend(rules.map(|rule| Candidate { table: rule.table, rule: rule.number, outcome: None }));
-        markers.extend(known.markers.iter().filter(|opening| opening.fits(path)).map(|marker| marker.number));
+        known.rules.find(path, rules);
+        known.markers.find(path, markers);
     }
 
     pub(crate) fn table(&self, table: usize) -> &Table {
@@ -425,42 +417,25 @@ impl ExcludeProgram {
     }
 }
 
-impl Opening {
-    /// Whether an object of this directory can begin so.
-    fn fits(&self, path: &str) -> bool {
-        self.prefixes.iter().any(|prefix| {
-            let len = prefix.len().min(path.len());
-            let (prefix, path) = (&prefix.as_bytes()[..len], &path.as_bytes()[..len]);
-            // Folders beside each other differ at their ends sooner than at their beginnings.
-            prefix.last() == path.last() && prefix == path
-        })
-    }
+fn buckets(tables: &[TableProgram], markers: &[MarkerProgram]) -> Vec<BucketProgram> {
+    let rules = (0..).zip(tables).flat_map(|(table, program)| {
+        (0..).zip(&program.rules).flat_map(move |(rule, program)| program.compiled.prefixes((table, rule)))
+    });
+    let mut rules = by_bucket(rules);
+    let mut markers = by_bucket((0..).zip(markers).flat_map(|(marker, program)| program.compiled.prefixes(marker)));
+    let named: BTreeSet<&Bucket> = rules.keys().chain(markers.keys()).copied().collect();
+    let of_bucket = |bucket: &Bucket| BucketProgram {
+        bucket: bucket.clone(),
+        rules: Openings::new(rules.remove(bucket).unwrap_or_default()),
+        markers: Openings::new(markers.remove(bucket).unwrap_or_default()),
+    };
+    named.into_iter().map(of_bucket).collect()
 }
 
-fn buckets(tables: &[TableProgram], markers: &[MarkerProgram]) -> Vec<BucketProgram> {
-    let mut buckets: Vec<BucketProgram> = Vec::new();
-    let mut add = |compiled: &Compiled, table: usize, number: usize, is_marker: bool| {
-        for uri in &compiled.openings {
-            let at = buckets.iter().position(|known| known.bucket == uri.bucket).unwrap_or_else(|| {
-                buckets.push(BucketProgram { bucket: uri.bucket.clone(), rules: Vec::new(), markers: Vec::new() });
-                buckets.len() - 1
-            });
-            let openings = if is_marker { &mut buckets[at].markers } else { &mut buckets[at].rules };
-            match openings.last_mut().filter(|last| (last.table, last.number) == (table as u32, number as u32)) {
-                Some(last) => last.prefixes.push(uri.key.clone()),
-                None => openings.push(Opening {
-                    table: table as u32,
-                    number: number as u32,
-                    prefixes: vec![compiled.longer_prefix(uri)],
-                }),
-            }
-        }
-    };
-    for (table, program) in tables.iter().enumerate() {
-        program.rules.iter().enumerate().for_each(|(rule, program)| add(&program.compiled, table, rule, false));
-    }
-    markers.iter().enumerate().for_each(|(marker, program)| add(&program.compiled, 0, marker, true));
-    buckets
+fn by_bucket<'b, T>(all: impl Iterator<Item = (&'b Bucket, String, T)>) -> HashMap<&'b Bucket, Vec<(String, T)>> {
+    let mut by_bucket: HashMap<&Bucket, Vec<(String, T)>> = HashMap::new();
+    all.for_each(|(bucket, prefix, of)| by_bucket.entry(bucket).or_default().push((prefix, of)));
+    by_bucket
 }
 
 fn decided_by(table: &Table, rule: &Rule, compiled: &Compiled) -> DecidedBy {
@@ -487,6 +462,11 @@ impl Compiled {
     /// Whether a match can lie in this bucket.
     pub fn is_of(&self, bucket: &Bucket) -> bool {
         self.openings.iter().any(|opening| opening.bucket == *bucket)
+    }
+
+    /// What keys that match begin with one of, with their buckets and what it is of.
+    fn prefixes<T: Copy>(&self, of: T) -> impl Iterator<Item = (&Bucket, String, T)> {
+        self.openings.iter().map(move |opening| (&opening.bucket, self.longer_prefix(opening), of))
     }
 
     /// The key's part of all the text that every match begins with, where there is one opening; else the opening's own.
