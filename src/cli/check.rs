@@ -7,10 +7,9 @@ use super::show::{DIM, ERROR, HELP, STRONG};
 use super::{Exit, Global, Output, Progress};
 use crate::apply::mapped::{self, Mapped};
 use crate::error::{Error, ErrorKind, Result};
-use crate::listing::{Object, Sources};
+use crate::listing::Sources;
 use crate::map::shadow::{self, Shadowed};
 use crate::map::tests::{self, Got, TestOutcome};
-use crate::map::{Sink, Taken, Why};
 use crate::plan::traps::{Finding, Level, On, Traps};
 use crate::rules::diagnostic::Lines;
 use crate::rules::excerpt::{WIDTH, shortened, wrapped};
@@ -305,7 +304,7 @@ async fn over_listing(
 ) -> Result<Mapped> {
     let sources = Sources::open(rules, &global.listing)?;
     let progress = Progress::start(global);
-    let mapped = mapped::all(rules, &sources, &mut Nobody, &mut |at| progress.listing(at)).await?;
+    let mapped = mapped::all(rules, &sources, &mut (), &mut |at| progress.listing(at)).await?;
     for (table, of) in rules.tables.iter().zip(&mapped.tables) {
         let span = lines.of_line(table.line);
         // What the table itself is in has been said.
@@ -330,15 +329,6 @@ async fn over_listing(
         }
     }
     Ok(mapped)
-}
-
-/// Hears what the mapper says, and does nothing.
-struct Nobody;
-
-impl Sink for Nobody {
-    fn take(&mut self, _: &Object<'_>, _: Taken) {}
-
-    fn leave(&mut self, _: &Object<'_>, _: Why) {}
 }
 
 /// How many objects each table takes out of the listing, and what none does.
