@@ -4,6 +4,7 @@
 //! behind but the files written: the lock is on the directory itself, and a write that was killed leaves one
 //! `.restitch.tmp`, which engines skip, listings leave out and the next write or delete there replaces.
 
+mod threads;
 mod unsettled;
 
 use std::fs::{self, File, Metadata};
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
+use self::threads::Threads;
 use self::unsettled::Unsettled;
 use super::{Condition, ETag, Store, Stored, Traits, Written, conflict};
 use crate::error::{Error, ErrorKind, Result};
@@ -38,6 +40,7 @@ pub struct Folder {
     folds_case: bool,
     page_size: usize,
     unsettled: Arc<Unsettled>,
+    threads: Arc<Threads>,
 }
 
 impl Folder {
@@ -56,7 +59,8 @@ impl Folder {
             return Err(error.help("write it without `//`, `.` and `..`"));
         }
         let root = path_of(directory);
-        Ok(Folder { folds_case: folds_case(&root), root, page_size: 4_096, unsettled: Arc::default() })
+        let (unsettled, threads) = (Arc::default(), Arc::default());
+        Ok(Folder { folds_case: folds_case(&root), root, page_size: 4_096, unsettled, threads })
     }
 
     /// Keys a page, at least 1.
@@ -75,8 +79,7 @@ impl Folder {
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Folder) -> T + Send + 'static) -> T {
         let folder = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&folder)).await;
-        done.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+        self.threads.run(move || work(&folder)).await
     }
 
     fn write(&self, uri: &Uri, body: &[u8], condition: &Condition) -> Result<Written> {
