@@ -79,7 +79,9 @@ fn lines() {
         for (reader, expected) in expectations(&case) {
             table.engines = vec![engine(&reader)];
             let traps = Traps::for_table(&table);
-            let found = traps.line_traps(line);
+            // The path of an object whose line is its address.
+            let path = case.get("path").map(|path| path.as_str().unwrap());
+            let found = path.map_or_else(|| traps.line_traps(line), |path| traps.address_traps(path, line));
             let names: BTreeSet<String> = found.iter().map(|trap| written(trap, traps.level(trap).unwrap())).collect();
             assert_eq!(names, expected, "{reader}: {:?}", case["line"]);
             assert_eq!(traps.is_error(found), expected.iter().any(|name| !name.ends_with('?')), "{reader}");

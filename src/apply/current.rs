@@ -360,6 +360,7 @@ impl Compared {
             marker_requires: found.map_or(Requirement::Absent, |found| Requirement::ETag(found.etag.0.clone())),
             marker,
             adopts,
+            commits: Vec::new(),
         }
     }
 }

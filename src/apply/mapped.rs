@@ -2,20 +2,21 @@
 //!
 //! Everything is listed once and streamed; what is held are the manifests' bodies and counts.
 
+use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::left_out::LeftOut;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::survey::{self, LakeFolder, LakeFormat, Listed};
 use crate::listing::{Object, Sources};
-use crate::map::group::{Groups, TableGroups};
+use crate::map::group::{Groups, TableGroups, line_hash};
 use crate::map::shapes::Shapes;
 use crate::map::{Mapper, PartitionId, Program, Sink};
 use crate::plan::brakes;
 use crate::plan::manifest::Shape;
 use crate::plan::traps::{TrapCounts, Traps};
 use crate::rules::table::{OnTrap, Rules, Table};
-use crate::uri::Shown;
+use crate::uri::{Shown, Uri};
 
 /// A whole listing, mapped.
 #[derive(Debug)]
@@ -39,6 +40,28 @@ pub struct MappedTable {
     pub trapped: TrapCounts,
     /// Folders of other table formats out of which it would take objects.
     pub lakes: Vec<LakeFolder>,
+    pub shared: Shared,
+}
+
+/// Objects of a table that lie at another one's address, as a copy in lakeFS does. A manifest names each address once, so
+/// their rows come once in a partition.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    pub count: u64,
+    /// The first of them.
+    pub example: Option<Uri>,
+    /// By the address's hash, that of the path that had it first: a listing may say one object twice.
+    paths: HashMap<u64, u64>,
+}
+
+impl Shared {
+    fn see(&mut self, object: &Object<'_>, line: &[u8]) {
+        let path = line_hash(object.key.as_bytes());
+        if *self.paths.entry(line_hash(line)).or_insert(path) != path {
+            self.count += 1;
+            self.example.get_or_insert_with(|| object.uri());
+        }
+    }
 }
 
 /// Lists everything that the rules need and maps it. `also` sees what the mapper says, as the groups do.
@@ -56,8 +79,15 @@ pub async fn all(
     let now = now_s();
     let traps: Vec<Traps> = rules.tables.iter().map(Traps::for_table).collect();
     let mut trapped = vec![TrapCounts::default(); rules.tables.len()];
-    let inspect = |table: usize, _: &Object<'_>, line: &[u8]| {
-        let found = traps[table].line_traps(line);
+    let mut shared = vec![Shared::default(); rules.tables.len()];
+    let inspect = |table: usize, object: &Object<'_>, line: &[u8]| {
+        let found = match object.physical {
+            None => traps[table].line_traps(line),
+            Some(_) => {
+                shared[table].see(object, line);
+                traps[table].address_traps(object.key, line)
+            }
+        };
         if !found.is_empty() {
             trapped[table].add(found, line);
         }
@@ -74,6 +104,7 @@ pub async fn all(
     };
     let surveyed = survey::survey(&program, sources, &mut mapper, &mut sinks, &mut each_page).await?;
     let groups = groups.finish(&mapper)?;
+    let mut shared = shared.into_iter();
     let of_table = |(((table, groups), traps), mut trapped): (((&Table, TableGroups), Traps), TrapCounts)| {
         let partitions = groups.partitions.iter().map(|group| group.values.as_slice());
         traps.count_partitions(table, partitions, &mut trapped);
@@ -82,6 +113,7 @@ pub async fn all(
             groups,
             traps,
             trapped,
+            shared: shared.next().unwrap_or_default(),
         }
     };
     let tables = rules.tables.iter().zip(groups).zip(traps).zip(trapped).map(of_table).collect();

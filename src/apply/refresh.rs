@@ -63,7 +63,7 @@ pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options
     }
     let mut marker = plan.marker.clone();
     marker.unfinished = None;
-    marker.applied = Some(Applied { plan: options.plan.clone(), as_of: as_of.to_owned(), counts: plan.after });
+    marker.applied = Some(Applied::of(plan, &options.plan, as_of));
     held.free(marker).await?;
     Ok(Done { manifests: written })
 }

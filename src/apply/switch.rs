@@ -49,7 +49,7 @@ pub async fn table(store: &dyn Store, plan: &TablePlan, as_of: &str, options: &O
     };
     let mut marker = plan.marker.clone();
     marker.unfinished = None;
-    marker.applied = Some(Applied { plan: options.plan.clone(), as_of: as_of.to_owned(), counts: plan.after });
+    marker.applied = Some(Applied::of(plan, &options.plan, as_of));
     marker.replaced = Some(Replaced {
         at: held.now(),
         directory: switch.before.current.clone(),

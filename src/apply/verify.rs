@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::error::Result;
 use crate::listing::survey::Listed;
-use crate::listing::{Listing, Object, Sources, sources};
+use crate::listing::{Listing, Object, Sources};
 use crate::map::{Sink, Taken, Why};
 use crate::plan::merge::compare_lines;
 use crate::plan::{Change, Requirement, TablePlan};
@@ -163,7 +163,7 @@ impl Listings {
         let Some(uri) = uri(line) else { return };
         let access = sources.access(&uri);
         if let Entry::Vacant(vacant) = self.0.entry((uri.bucket.clone(), access.clone())) {
-            vacant.insert(sources::live(&uri, &access).await.ok());
+            vacant.insert(sources.live(&uri).await.ok());
         }
     }
 

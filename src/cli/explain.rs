@@ -12,11 +12,11 @@ use crate::map::explain::{
 use crate::map::page::Object;
 use crate::map::{Program, Why};
 use crate::plan::manifest::{MANIFEST, Shape};
-use crate::plan::traps::{Level, ReaderName, Trap, Traps};
+use crate::plan::traps::{Level, ReaderName, Trap, TrapSet, Traps};
 use crate::rules::excerpt::{self, WIDTH, columns, safe, shortened};
 use crate::rules::table::{Claim, ConditionOn, Matcher, Operator, Pick, PickOne, Rule, Rules, Table, ValueSource};
 use crate::rules::template::{Piece, PieceKind};
-use crate::uri::{Shown, Uri};
+use crate::uri::{Scheme, Shown, Uri};
 use crate::value::instant;
 
 /// Say of one URI which rule takes it, into which manifest, and where each other rule stops
@@ -103,7 +103,12 @@ impl Explained<'_> {
         Uri::new(self.uri.bucket.clone(), key).write_to(&mut line);
         let traps = Traps::for_table(table);
         let of_values = traps.partition_traps(table, &takes.values);
-        let found = traps.line_traps(&line).iter().chain(of_values.iter()).filter_map(|trap| {
+        // Where an object of lakeFS lies, only its listing says.
+        let of_line = match self.uri.bucket.scheme {
+            Scheme::LakeFs => TrapSet::default(),
+            _ => traps.line_traps(&line),
+        };
+        let found = of_line.iter().chain(of_values.iter()).filter_map(|trap| {
             let readers = traps.readers_of(trap).into_iter().map(|reader| ReaderName(reader).to_string()).collect();
             Some((trap, traps.level(trap)?, readers))
         });

@@ -336,6 +336,7 @@ struct Filler<'a> {
 /// What a line says about an object beside where it lies.
 #[derive(Clone, Copy, Debug, Default)]
 struct Attributes<'a> {
+    physical: Option<&'a str>,
     size: Option<u64>,
     modified: Option<i64>,
     storage_class: Option<&'a str>,
@@ -356,7 +357,7 @@ impl<'a> Filler<'a> {
         page.push(&Object {
             bucket,
             key,
-            physical: None,
+            physical: attributes.physical.filter(|address| !address.is_empty()),
             size: attributes.size,
             modified: attributes.modified,
             storage_class: attributes.storage_class.filter(|class| !class.is_empty()),

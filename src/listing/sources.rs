@@ -1,5 +1,6 @@
 //! Where each prefix's listing comes from: `--listing`, the rule file's `[[listing]]`, or the store itself.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -41,6 +42,9 @@ pub struct Sources {
     written: Vec<Written>,
     /// The rule file's `[[listing]]`s.
     listings: Vec<ListingSource>,
+    /// Live listings, one for all that is reached the same way: what they know (regions, the commits that refs are pinned
+    /// to) holds for the whole run.
+    open: tokio::sync::Mutex<HashMap<(Scheme, Access), Arc<dyn Listing>>>,
 }
 
 /// A listing that was written down, and whether it was given for this run, so that all of it counts.
@@ -56,7 +60,7 @@ pub enum Source {
     /// A whole written listing, whatever prefixes rules name.
     Written(Arc<Lines>),
     /// A prefix, from the store itself.
-    Live { prefix: Uri, access: Access },
+    Live { prefix: Uri },
 }
 
 impl Sources {
@@ -84,7 +88,7 @@ impl Sources {
             }
         }
         refuse_overlaps(&written)?;
-        Ok(Sources { written, listings: rules.listings.clone() })
+        Ok(Sources { written, listings: rules.listings.clone(), open: tokio::sync::Mutex::default() })
     }
 
     /// What to list so that every object below `prefixes` (none inside another) comes once: each `--listing` whole, and
@@ -108,7 +112,7 @@ impl Sources {
                 return Err(Error::new(ErrorKind::Usage, message)
                     .help(format!("give one for all of it: --listing {}=SOURCE", prefix.shown())));
             }
-            live.push(Source::Live { prefix: prefix.clone(), access: self.access(prefix) });
+            live.push(Source::Live { prefix: prefix.clone() });
         }
         let written = self.written.iter().zip(needed).filter(|(_, needed)| *needed);
         Ok(written.map(|(written, _)| Source::Written(written.lines.clone())).chain(live).collect())
@@ -118,13 +122,26 @@ impl Sources {
     pub fn access(&self, uri: &Uri) -> Access {
         table::access(&self.listings, uri)
     }
+
+    /// The live listing of a URI's store.
+    ///
+    /// # Errors
+    /// `Unsupported` for stores that are not listed, or not by this build; of S3 and lakeFS, what their settings have
+    /// wrong.
+    pub async fn live(&self, uri: &Uri) -> Result<Arc<dyn Listing>> {
+        let access = self.access(uri);
+        let mut open = self.open.lock().await;
+        let key = (uri.bucket.scheme, access);
+        if let Some(listing) = open.get(&key) {
+            return Ok(listing.clone());
+        }
+        let listing = live(uri, &key.1).await?;
+        open.insert(key, listing.clone());
+        Ok(listing)
+    }
 }
 
-/// The live listing of a URI's store.
-///
-/// # Errors
-/// `Unsupported` for stores that are not listed, or not by this build; of S3, what its settings have wrong.
-pub async fn live(uri: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
+async fn live(uri: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
     match uri.bucket.scheme {
         Scheme::File => Ok(Arc::new(Folder::new())),
         Scheme::S3 => s3(uri, access).await,
@@ -227,7 +244,9 @@ mod tests {
         let prefixes: Vec<Uri> = prefixes.iter().map(|prefix| uri(prefix)).collect();
         let shown = |source: Source| match source {
             Source::Written(lines) => format!("[{}]", lines.prefix().map_or("*".to_owned(), Uri::raw)),
-            Source::Live { prefix, access } => format!("{} {}", prefix.raw(), access.region.unwrap_or_default()),
+            Source::Live { prefix } => {
+                format!("{} {}", prefix.raw(), sources.access(&prefix).region.unwrap_or_default())
+            }
         };
         Ok(sources.cover(&prefixes)?.into_iter().map(shown).collect())
     }

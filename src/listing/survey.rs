@@ -3,7 +3,7 @@
 //! Each source is read ahead on another task than the one that maps. Folders of Delta, Iceberg and Hudi tables are looked
 //! for on the way: their removed files look alive, so what follows refuses them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,10 @@ use memchr::memmem;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::sources::{Source, Sources, live};
+use super::sources::{Source, Sources};
 use super::{Listing, Page, Requests};
 use crate::error::{ErrorKind, Result};
 use crate::map::{Mapper, Program, Sink};
-use crate::rules::table::Access;
 use crate::uri::{Scheme, Uri};
 
 /// Pages listed ahead of the one being mapped.
@@ -45,6 +44,8 @@ pub struct Listed {
     pub took: Duration,
     /// When it was true, in seconds since 1970; `None`: live, as of this run.
     pub as_of: Option<i64>,
+    /// The commit that it was listed at, where the source has such.
+    pub commit: Option<String>,
 }
 
 /// How far a listing has come.
@@ -133,12 +134,11 @@ pub async fn survey(
 ) -> Result<Surveyed> {
     let parts = sources.cover(program.prefixes())?;
     let mut lakes = Lakes::new(program.prefixes());
-    let mut connections = Connections::default();
     let mut listed = Vec::new();
     for (done, part) in parts.iter().enumerate() {
         let connected = match part {
             Source::Written(lines) => lines.clone() as Arc<dyn Listing>,
-            Source::Live { prefix, access } => connections.to(prefix, access).await?,
+            Source::Live { prefix } => sources.live(prefix).await?,
         };
         let mut part = Part { source: part, listing: connected, sources: parts.len(), done };
         listed.push(part.list(&mut lakes, mapper, sink, progress).await?);
@@ -156,11 +156,10 @@ pub async fn pages(
     sources: &Sources,
     visit: &mut (dyn FnMut(&Page) -> Result<()> + Send),
 ) -> Result<()> {
-    let mut connections = Connections::default();
     for source in sources.cover(program.prefixes())? {
         let listing = match &source {
             Source::Written(lines) => lines.clone() as Arc<dyn Listing>,
-            Source::Live { prefix, access } => connections.to(prefix, access).await?,
+            Source::Live { prefix } => sources.live(prefix).await?,
         };
         let mut ahead = Ahead::start(&source, listing);
         while let Some(arrived) = ahead.next().await {
@@ -168,24 +167,6 @@ pub async fn pages(
         }
     }
     Ok(())
-}
-
-/// Live listings, one for all prefixes that are reached the same way.
-#[derive(Default)]
-struct Connections {
-    open: HashMap<(Scheme, Access), Arc<dyn Listing>>,
-}
-
-impl Connections {
-    async fn to(&mut self, prefix: &Uri, access: &Access) -> Result<Arc<dyn Listing>> {
-        let key = (prefix.bucket.scheme, access.clone());
-        if let Some(listing) = self.open.get(&key) {
-            return Ok(listing.clone());
-        }
-        let listing = live(prefix, access).await?;
-        self.open.insert(key, listing.clone());
-        Ok(listing)
-    }
 }
 
 /// One source on its way through the mapper.
@@ -228,6 +209,7 @@ impl Part<'_> {
             requests: self.listing.requests().since(before),
             took: start.elapsed(),
             as_of: self.listing.as_of(),
+            commit: prefix.and_then(|prefix| self.listing.commit(prefix)),
         })
     }
 }
@@ -364,8 +346,12 @@ fn directory_of(prefix: &Uri) -> Uri {
     Uri::new(prefix.bucket.clone(), &prefix.key[..prefix.key.rfind('/').map_or(0, |slash| slash + 1)])
 }
 
+/// A ref of lakeFS has none: what stands before it is the repository.
 fn parent_of(directory: &Uri) -> Option<Uri> {
     let inner = directory.key.strip_suffix('/')?;
+    if directory.bucket.scheme == Scheme::LakeFs && !inner.contains('/') {
+        return None;
+    }
     Some(Uri::new(directory.bucket.clone(), &inner[..inner.rfind('/').map_or(0, |slash| slash + 1)]))
 }
 

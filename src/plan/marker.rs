@@ -6,8 +6,8 @@
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::Counts;
 use super::manifest::Shape;
+use super::{Counts, TablePlan};
 use crate::rules::table::{Column, Layout, LayoutPart, Matcher, Rule, Table, ValueSource};
 use crate::uri::{Uri, is_sibling};
 use crate::value::PartitionType;
@@ -17,6 +17,9 @@ pub const MARKER_VERSION: u32 = 1;
 
 /// The marker is refused above this.
 pub const MARKER_LIMIT_BYTES: usize = 4096;
+
+/// What the commits of a marker may take of that.
+const COMMITS_LIMIT_BYTES: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
@@ -59,6 +62,18 @@ pub struct Applied {
     pub as_of: String,
     #[serde(flatten)]
     pub counts: Counts,
+    /// As in [`TablePlan::commits`]; none where they are more than a marker has room for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commits: Vec<String>,
+}
+
+impl Applied {
+    /// That `plan` has been carried out, under this id, on a listing as of then.
+    pub fn of(plan: &TablePlan, id: &str, as_of: &str) -> Applied {
+        let fit = plan.commits.iter().map(String::len).sum::<usize>() <= COMMITS_LIMIT_BYTES;
+        let commits = if fit { plan.commits.clone() } else { Vec::new() };
+        Applied { plan: id.to_owned(), as_of: as_of.to_owned(), counts: plan.after, commits }
+    }
 }
 
 /// What a switch has replaced: queries that had begun may still read it.

@@ -77,6 +77,9 @@ pub struct TablePlan {
     pub marker: Marker,
     /// Whether the location is taken over (`--adopt`): its marker is written, whatever else is.
     pub adopts: bool,
+    /// The commits that its rules listed, as `lakefs://repo/main@8ac0…`, each once.
+    #[serde(default)]
+    pub commits: Vec<String>,
 }
 
 impl TablePlan {

@@ -227,6 +227,42 @@ pub static TRAPS: &[Trap] = &[
         hive: None,
     },
     Trap {
+        name: "other-cloud-target",
+        on: On::Line,
+        what: "a target in another cloud's store",
+        reason: "Athena reads S3 only; other readers need a connector for that store",
+        help: "exclude it, or read the table with an engine that reaches that store",
+        athena: ERROR,
+        trino: WARNING,
+        trino_versions: ANY,
+        spark: WARNING,
+        hive: WARNING,
+    },
+    Trap {
+        name: "unreadable-target",
+        on: On::Line,
+        what: "a target at an address that no engine reads, such as `local://`, `mem://`, `https://` or `lakefs://`",
+        reason: "a manifest names objects in a store: queries fail on anything else",
+        help: "exclude it; a listing of lakeFS that is given as a file needs `physical_address`, as `restitch ls` writes it",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
+        name: "extension-lost",
+        on: On::Line,
+        what: "compressed text (by its path) at an address without that extension",
+        reason: "readers go by the address's extension: this is read as raw bytes, silently as garbage rows",
+        help: "store the data uncompressed in lakeFS, or as Parquet or ORC; or import objects that keep their own names",
+        athena: ERROR,
+        trino: ERROR,
+        trino_versions: ANY,
+        spark: ERROR,
+        hive: ERROR,
+    },
+    Trap {
         name: "value-type",
         on: On::Partition,
         what: "a value that its column's type does not hold",
@@ -529,31 +565,34 @@ pub static TRAPS: &[Trap] = &[
 ];
 
 /// How many traps are seen on lines: the first so many of [`TRAPS`].
-pub const LINE_TRAPS: usize = 11;
+pub const LINE_TRAPS: usize = 14;
 
 /// How many are seen on lines and on partitions.
 pub const COUNTED_TRAPS: usize = LINE_TRAPS + 5;
 
-const LINE_BREAK: u16 = 1;
-const COLON: u16 = 1 << 1;
-const GLOB: u16 = 1 << 2;
-const DOUBLE_SLASH: u16 = 1 << 3;
-const DOT_COMPONENT: u16 = 1 << 4;
-const LEADING_SLASH: u16 = 1 << 5;
-const HIDDEN_NAME: u16 = 1 << 6;
-const PREFIX_LINE: u16 = 1 << 7;
-const BUCKET_ROOT: u16 = 1 << 8;
-const EXTENSION_CASE: u16 = 1 << 9;
-const LOCAL_TARGET: u16 = 1 << 10;
-const VALUE_TYPE: u16 = 1 << 11;
-const VALUE_SPELLING: u16 = 1 << 12;
-const NULL_AS_TEXT: u16 = 1 << 13;
-const NULL_NOT_ADDED: u16 = 1 << 14;
-const QUOTE_IN_VALUE: u16 = 1 << 15;
+const LINE_BREAK: u32 = 1;
+const COLON: u32 = 1 << 1;
+const GLOB: u32 = 1 << 2;
+const DOUBLE_SLASH: u32 = 1 << 3;
+const DOT_COMPONENT: u32 = 1 << 4;
+const LEADING_SLASH: u32 = 1 << 5;
+const HIDDEN_NAME: u32 = 1 << 6;
+const PREFIX_LINE: u32 = 1 << 7;
+const BUCKET_ROOT: u32 = 1 << 8;
+const EXTENSION_CASE: u32 = 1 << 9;
+const LOCAL_TARGET: u32 = 1 << 10;
+const OTHER_CLOUD_TARGET: u32 = 1 << 11;
+const UNREADABLE_TARGET: u32 = 1 << 12;
+const EXTENSION_LOST: u32 = 1 << 13;
+const VALUE_TYPE: u32 = 1 << 14;
+const VALUE_SPELLING: u32 = 1 << 15;
+const NULL_AS_TEXT: u32 = 1 << 16;
+const NULL_NOT_ADDED: u32 = 1 << 17;
+const QUOTE_IN_VALUE: u32 = 1 << 18;
 
 /// Traps that one line, or one partition, is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TrapSet(u16);
+pub struct TrapSet(u32);
 
 impl TrapSet {
     pub fn is_empty(self) -> bool {
@@ -593,8 +632,8 @@ impl Finding {
 pub struct Traps {
     readers: Vec<Engine>,
     /// Bits of [`TrapSet`] that count at all, and those that are errors.
-    counts: u16,
-    errors: u16,
+    counts: u32,
+    errors: u32,
     table: Vec<Finding>,
 }
 
@@ -603,9 +642,9 @@ impl Traps {
         let readers = table.engines.clone();
         let bits = |wanted: &dyn Fn(Level) -> bool| {
             let is_wanted = |trap: &Trap| readers.iter().any(|reader| trap.level(*reader).is_some_and(wanted));
-            (0..COUNTED_TRAPS).filter(|index| is_wanted(&TRAPS[*index])).fold(0u16, |bits, index| bits | 1 << index)
+            (0..COUNTED_TRAPS).filter(|index| is_wanted(&TRAPS[*index])).fold(0u32, |bits, index| bits | 1 << index)
         };
-        let of_format = if is_text(table) { u16::MAX } else { !EXTENSION_CASE };
+        let of_format = if is_text(table) { u32::MAX } else { !(EXTENSION_CASE | EXTENSION_LOST) };
         let counts = bits(&|_| true) & of_format;
         let errors = bits(&|level| level == Level::Error) & of_format;
         let mut traps = Traps { readers, counts, errors, table: Vec::new() };
@@ -622,6 +661,15 @@ impl Traps {
     /// The traps of one manifest line (without its newline) that count for this table's readers. One pass over the bytes.
     pub fn line_traps(&self, line: &[u8]) -> TrapSet {
         TrapSet(line_bits(line, self.counts & EXTENSION_CASE != 0) & self.counts)
+    }
+
+    /// The same, of an object that does not lie where its key says: `line` names its address.
+    pub fn address_traps(&self, key: &str, line: &[u8]) -> TrapSet {
+        let TrapSet(bits) = self.line_traps(line);
+        let extension = key.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        let is_lost =
+            |extension: String| is_compression(&extension) && !line.ends_with(format!(".{extension}").as_bytes());
+        TrapSet(bits | if extension.is_some_and(is_lost) { EXTENSION_LOST & self.counts } else { 0 })
     }
 
     /// The traps that one partition's values show by themselves.
@@ -789,7 +837,7 @@ const fn classes() -> [(u8, u8); 256] {
     table
 }
 
-fn line_bits(line: &[u8], is_text: bool) -> u16 {
+fn line_bits(line: &[u8], is_text: bool) -> u32 {
     let (scheme, key) = split(line);
     let mut seen = 0;
     let mut gate = 0xff;
@@ -798,7 +846,7 @@ fn line_bits(line: &[u8], is_text: bool) -> u16 {
         seen |= sets & gate;
         gate = next;
     }
-    let mut bits = u16::from(seen & (LINE_BREAK | COLON | GLOB) as u8);
+    let mut bits = u32::from(seen & (LINE_BREAK | COLON | GLOB) as u8);
     if seen & AFTER_SLASH_SLASH != 0 {
         bits |= if key[0] == b'/' { LEADING_SLASH | DOUBLE_SLASH } else { DOUBLE_SLASH };
     }
@@ -814,9 +862,12 @@ fn line_bits(line: &[u8], is_text: bool) -> u16 {
     if is_text && has_compression_in_capitals(key) {
         bits |= EXTENSION_CASE;
     }
-    if scheme == b"file" {
+    match scheme {
+        b"s3" | b"" => {}
         // A local path has no bucket that a reader would list.
-        bits = (bits | LOCAL_TARGET) & !BUCKET_ROOT;
+        b"file" => bits = (bits | LOCAL_TARGET) & !BUCKET_ROOT,
+        b"gs" | b"az" | b"abfs" | b"abfss" | b"wasb" | b"wasbs" => bits |= OTHER_CLOUD_TARGET,
+        _ => bits |= UNREADABLE_TARGET,
     }
     bits
 }
@@ -831,7 +882,7 @@ fn split(line: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Some component begins with `.` or `_`: which of them matter?
-fn hidden_bits(key: &[u8]) -> u16 {
+fn hidden_bits(key: &[u8]) -> u32 {
     let mut bits = 0;
     for component in key.split(|byte| *byte == b'/') {
         if matches!(component, b"." | b"..") {
@@ -845,7 +896,7 @@ fn hidden_bits(key: &[u8]) -> u16 {
     bits
 }
 
-fn value_bits(column: &Column, value: &PartitionValue) -> u16 {
+fn value_bits(column: &Column, value: &PartitionValue) -> u32 {
     let Some(text) = value.as_str() else {
         let is_text = column.partition_type() == PartitionType::Text;
         return if is_text { NULL_AS_TEXT | NULL_NOT_ADDED } else { NULL_NOT_ADDED };
@@ -991,7 +1042,11 @@ mod tests {
         for trap in &TRAPS[..COUNTED_TRAPS] {
             let trino = trap.level(Engine::Trino { version: Some(430) });
             let derived = trino.or(trap.hive.map(|_| Level::Warning));
-            let expected = if trap.name == "local-target" { WARNING } else { derived };
+            let expected = match trap.name {
+                "local-target" => WARNING,
+                "other-cloud-target" => ERROR,
+                _ => derived,
+            };
             let expected = if trap.name == "null-not-added" { None } else { expected };
             assert_eq!(trap.athena, expected, "{}", trap.name);
         }
@@ -999,7 +1054,7 @@ mod tests {
 
     #[test]
     fn bits_are_the_places_of_their_traps() {
-        let named = |bits: u16| TrapSet(bits).iter().map(|trap| trap.name).collect::<Vec<_>>();
+        let named = |bits: u32| TrapSet(bits).iter().map(|trap| trap.name).collect::<Vec<_>>();
         assert_eq!(named(LINE_BREAK | COLON | GLOB), ["line-break", "colon", "glob"]);
         assert_eq!(
             named(DOUBLE_SLASH | DOT_COMPONENT | LEADING_SLASH),
@@ -1007,6 +1062,10 @@ mod tests {
         );
         assert_eq!(named(HIDDEN_NAME | PREFIX_LINE | BUCKET_ROOT), ["hidden-name", "prefix-line", "bucket-root"]);
         assert_eq!(named(EXTENSION_CASE | LOCAL_TARGET), ["extension-case", "local-target"]);
+        assert_eq!(
+            named(OTHER_CLOUD_TARGET | UNREADABLE_TARGET | EXTENSION_LOST),
+            ["other-cloud-target", "unreadable-target", "extension-lost"]
+        );
         assert_eq!(named(VALUE_TYPE | VALUE_SPELLING), ["value-type", "value-spelling"]);
         assert_eq!(
             named(NULL_AS_TEXT | NULL_NOT_ADDED | QUOTE_IN_VALUE),

@@ -11,7 +11,7 @@ use super::rule::{Context, Head, RuleDraft};
 use super::shape::{Node, Text};
 use super::table::{LineKind, Matcher, Partitions, Table};
 use super::template::{CaptureKind, Piece, PieceKind, anchor_in_re, merge_prefixes};
-use crate::uri::Uri;
+use crate::uri::{Scheme, Uri};
 use crate::value::PartitionType;
 
 /// What a rule makes restitch list: each literal prefix of its `match`, or `under`, and of its `done`; nested ones
@@ -43,6 +43,7 @@ pub fn table(
     }
     for draft in rules {
         if let (Some(rule), Some(text)) = (&draft.rule, &draft.text) {
+            open_ref(rule, text, found);
             template_warnings(rule, text, found);
         }
     }
@@ -148,6 +149,19 @@ fn projection(table: &Table, head: &Head<'_>, own: &Node<'_>, found: &mut Vec<Di
             );
         }
     }
+}
+
+/// A rule of lakeFS says which ref it lists, in full: there is no listing of several.
+fn open_ref(rule: &super::table::Rule, text: &Text<'_>, found: &mut Vec<Diagnostic>) {
+    let is_open = |prefix: &Uri| prefix.bucket.scheme == Scheme::LakeFs && !prefix.key.contains('/');
+    let Some(open) = listed(rule).into_iter().find(is_open) else { return };
+    let repository = &open.bucket.name;
+    let error = Diagnostic::error(text.span.clone(), "which branch, tag or commit of lakeFS is meant is open");
+    found.push(
+        error
+            .label("behind the repository stands a ref, and a path behind that")
+            .help(format!("write it out, or several in braces\n'lakefs://{repository}/{{main,v1.0}}/…'")),
+    );
 }
 
 /// What is odd about a template by itself: `col={x}`, and an item of `in()` that begins another.

@@ -338,7 +338,8 @@ impl<'c> Reader<'c> {
             _ => location::default_layout(&partitioned_by),
         };
         let (pick, unread_picks) = self.picks(&layers);
-        let is_broken = self.context.is_broken_under(&own.span)
+        let is_broken = data.is_unread && !is_partitioned_here
+            || self.context.is_broken_under(&own.span)
             || defaults.is_some_and(|defaults| self.context.is_broken_under(&defaults.span));
         let head = Head {
             name: name.clone(),
@@ -700,6 +701,8 @@ struct Data {
     properties: Vec<(String, String)>,
     ddl: Option<UserDdl>,
     like: Option<Like>,
+    /// Whether `ddl` or `like` is there and says nothing: what it would have said is not missed.
+    is_unread: bool,
     /// Of `ddl` or `like`.
     span: Range<usize>,
     /// Of the statement's PARTITIONED BY.
@@ -788,7 +791,7 @@ impl Reader<'_> {
     /// A table as the user's own statement says it.
     fn stated_by(&mut self, text: &Text<'_>) -> Data {
         let path = PathBuf::from(self.beside(text.value));
-        let data = Data { span: text.span.clone(), ..Data::default() };
+        let data = Data { span: text.span.clone(), is_unread: true, ..Data::default() };
         let statement = match (self.read)(&path) {
             Ok(statement) => statement,
             Err(error) => {
@@ -806,6 +809,7 @@ impl Reader<'_> {
                 comment: table.comment.clone(),
                 properties: table.properties.clone(),
                 ddl: Some(UserDdl { path, text: statement, statement: table }),
+                is_unread: false,
                 ..data
             },
             Err(errors) => {
@@ -821,7 +825,7 @@ impl Reader<'_> {
 
     /// A table as it is described elsewhere.
     fn defined_by(&mut self, text: &Text<'_>, listings: &[ListingSource]) -> Data {
-        let data = Data { span: text.span.clone(), ..Data::default() };
+        let data = Data { span: text.span.clone(), is_unread: true, ..Data::default() };
         let like = match Like::parse(text.value, listings) {
             Ok(like) => like,
             Err((message, help)) => {
@@ -836,7 +840,16 @@ impl Reader<'_> {
             Some(Ok(Definition { columns, partitioned_by, format, comment, properties })) => {
                 let (columns, partitioned_by, format) = (columns.clone(), partitioned_by.clone(), format.clone());
                 let (comment, properties) = (comment.clone(), properties.clone());
-                Data { columns, partitioned_by, format, comment, properties, like: Some(like), ..data }
+                Data {
+                    columns,
+                    partitioned_by,
+                    format,
+                    comment,
+                    properties,
+                    like: Some(like),
+                    is_unread: false,
+                    ..data
+                }
             }
             Some(Err(error)) => {
                 let shown = error.notes().iter().fold(cannot(error.message()), |shown, note| shown.note(note.clone()));

@@ -7,6 +7,8 @@ mod folder;
 mod glue;
 #[cfg(feature = "glue")]
 mod glue_faults;
+#[cfg(feature = "lakefs")]
+mod lakefs;
 mod lines;
 mod memory;
 mod memory_catalog;
@@ -18,6 +20,9 @@ mod s3;
 #[cfg(feature = "glue")]
 #[path = "../glue_server/mod.rs"]
 mod glue_server;
+#[cfg(feature = "lakefs")]
+#[path = "../lakefs_server/mod.rs"]
+mod lakefs_server;
 #[cfg(any(feature = "object_store", feature = "s3"))]
 #[path = "../s3_server/mod.rs"]
 mod s3_server;

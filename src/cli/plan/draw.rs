@@ -8,7 +8,7 @@ use crate::apply::Options;
 use crate::apply::beside::{Beside, Left};
 use crate::apply::current::{self, Planned, Planning};
 use crate::apply::lease::{self, Found};
-use crate::apply::mapped::{self, Mapped, MappedTable};
+use crate::apply::mapped::{self, Mapped, MappedTable, Shared};
 use crate::cli::{Global, Progress};
 use crate::error::{Error, Result};
 use crate::listing::Sources;
@@ -19,6 +19,7 @@ use crate::map::shapes::Shapes;
 use crate::plan::TablePlan;
 use crate::plan::marker::Marker;
 use crate::plan::traps::{TrapCounts, Traps};
+use crate::rules;
 use crate::rules::table::{Removed, Rules, Table};
 use crate::store::{Store, Stores};
 use crate::uri::Uri;
@@ -49,6 +50,8 @@ pub struct DrawnTable {
     pub refusals: Vec<Error>,
     pub traps: Traps,
     pub trapped: TrapCounts,
+    /// Objects at another one's address.
+    pub shared: Shared,
     /// Lines that were left out for the traps that they are in.
     pub skipped: u64,
     /// Lines that have left by `leave_after`.
@@ -128,11 +131,29 @@ pub async fn draw(
         .buffered(TABLES)
         .try_collect()
         .await?;
+    for (table, drawn) in rules.tables.iter().zip(&mut drawn) {
+        drawn.plan.iter_mut().for_each(|plan| plan.commits = commits(table, &listed));
+    }
     for removed in &rules.removed {
         let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
         drawn.extend(draw_removed(removed, store, &planning).await?);
     }
     Ok(Drawn { as_of, listed, tables: drawn, left_out, gone })
+}
+
+/// The commits that the rules of a table listed.
+fn commits(table: &Table, listed: &[Listed]) -> Vec<String> {
+    let prefixes: Vec<Uri> = table.rules.iter().flat_map(rules::listed).collect();
+    let is_of_table = |prefix: &Uri| prefixes.iter().any(|own| prefix.is_prefix_of(own));
+    let of_table = listed.iter().filter_map(|listed| {
+        let (prefix, commit) = (listed.prefix.as_ref().filter(|prefix| is_of_table(prefix))?, listed.commit.as_ref()?);
+        let reference = prefix.key.split('/').next().unwrap_or_default();
+        Some(format!("{}{reference}@{commit}", prefix.bucket.uri_prefix()))
+    });
+    let mut commits: Vec<String> = of_table.collect();
+    commits.sort_unstable();
+    commits.dedup();
+    commits
 }
 
 async fn place(location: &Uri, store: Arc<dyn Store>, run: Option<&Options>) -> Result<Place> {
@@ -153,7 +174,7 @@ fn refusal_aside<T>(done: Result<T>) -> Result<Result<T>> {
 
 async fn draw_table(table: &Table, place: Place, mapped: MappedTable, planning: &Planning) -> Result<DrawnTable> {
     let mut refusals = mapped.refusals(table);
-    let MappedTable { groups, traps, trapped, .. } = mapped;
+    let MappedTable { groups, traps, trapped, shared, .. } = mapped;
     let TableGroups { refused: skipped, left, .. } = groups;
     let published = place.found.as_ref().ok().and_then(|found| Some(found.as_ref()?.marker.clone()));
     let planned = match place.found {
@@ -164,7 +185,7 @@ async fn draw_table(table: &Table, place: Place, mapped: MappedTable, planning: 
         planned.unwrap_or_else(|error| Planned { plan: None, refusals: vec![error] });
     refusals.extend(more);
     let (name, location, store) = (table.name.clone(), place.location, place.store);
-    Ok(DrawnTable { name, location, published, plan, refusals, traps, trapped, skipped, left, store })
+    Ok(DrawnTable { name, location, published, plan, refusals, traps, trapped, shared, skipped, left, store })
 }
 
 async fn draw_removed(removed: &Removed, store: Arc<dyn Store>, planning: &Planning) -> Result<Option<DrawnTable>> {
@@ -177,6 +198,7 @@ async fn draw_removed(removed: &Removed, store: Arc<dyn Store>, planning: &Plann
         refusals: planned.refusals,
         traps: Traps::default(),
         trapped: TrapCounts::default(),
+        shared: Shared::default(),
         skipped: 0,
         left: 0,
         store,

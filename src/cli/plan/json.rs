@@ -32,7 +32,7 @@ struct Document<'d> {
     as_of: String,
     refused: bool,
     changes: bool,
-    listing: Vec<Listing>,
+    listing: Vec<Listing<'d>>,
     tables: Vec<Table<'d>>,
     left_out: Vec<LeftOut<'d>>,
     beside: Vec<Beside<'d>>,
@@ -47,7 +47,7 @@ struct Beside<'d> {
 }
 
 #[derive(Serialize)]
-struct Listing {
+struct Listing<'d> {
     /// `null`: everything.
     prefix: Option<String>,
     keys: u64,
@@ -56,6 +56,9 @@ struct Listing {
     seconds: f64,
     /// `null`: live.
     as_of: Option<String>,
+    /// Of lakeFS: what its ref was pinned to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'d str>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +70,8 @@ struct Table<'d> {
     plan: Option<Planned<'d>>,
     left: u64,
     skipped: u64,
+    /// Objects at another one's address.
+    shared: u64,
     refusals: Vec<Refusal<'d>>,
     traps: Vec<Trapped>,
 }
@@ -82,6 +87,9 @@ struct Planned<'d> {
     /// Where the kind is `switch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     switch: Option<Switched>,
+    /// Of lakeFS: `lakefs://repo/main@` and the commit, for each ref that the table's rules list.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    commits: &'d [String],
     changes: Vec<Changed<'d>>,
 }
 
@@ -167,7 +175,7 @@ fn beside(left: &Left) -> Beside<'_> {
     Beside { table: &left.marker.table, location: left.location.raw() }
 }
 
-fn listing(listed: &Listed) -> Listing {
+fn listing(listed: &Listed) -> Listing<'_> {
     Listing {
         prefix: listed.prefix.as_ref().map(|prefix| prefix.raw()),
         keys: listed.keys,
@@ -175,6 +183,7 @@ fn listing(listed: &Listed) -> Listing {
         throttled: listed.requests.throttled,
         seconds: listed.took.as_millis() as f64 / 1000.0,
         as_of: listed.as_of.map(iso),
+        commit: listed.commit.as_deref(),
     }
 }
 
@@ -185,6 +194,7 @@ fn table(table: &DrawnTable) -> Table<'_> {
         plan: table.plan.as_ref().map(|plan| planned(plan, &table.location)),
         left: table.left,
         skipped: table.skipped,
+        shared: table.shared.count,
         refusals: table.refusals.iter().map(refusal).collect(),
         traps: traps(table),
     }
@@ -208,6 +218,7 @@ fn planned<'p>(plan: &'p TablePlan, location: &Uri) -> Planned<'p> {
         after: plan.after,
         moved_lines: plan.moved_lines,
         unfinished: plan.unfinished,
+        commits: &plan.commits,
         changes: plan.changes.iter().map(changed).collect(),
     }
 }

@@ -73,7 +73,8 @@ fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
             if listed.requests.throttled > 0 {
                 requests += &format!(", {} throttled", listed.requests.throttled);
             }
-            [shortened(&prefix, 48), counted(listed.keys, "key"), requests, seconds(listed.took)]
+            let at = listed.commit.as_deref().map_or_else(String::new, |commit| format!(" at {}", short(commit)));
+            [shortened(&prefix, 48 - at.len()) + &at, counted(listed.keys, "key"), requests, seconds(listed.took)]
         })
         .collect();
     let widths = [0, 1, 2].map(|column| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0));
@@ -84,6 +85,11 @@ fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+/// As many digits of a commit as people pass on.
+fn short(commit: &str) -> String {
+    Shown(&commit.chars().take(12).collect::<String>()).to_string()
 }
 
 fn tables(out: &mut Output, tables: &[(&str, Option<&TablePlan>)], all: bool) -> Result<()> {
@@ -324,8 +330,19 @@ fn warnings(out: &mut Output, drawn: &Drawn) -> Result<()> {
             note(trap, format!("{} of `{name}`", trap.counted(count)));
         }
     }
-    if !found.is_empty() {
+    let shared = || drawn.tables.iter().filter_map(|table| Some((table, table.shared.example.as_ref()?)));
+    if !found.is_empty() || shared().next().is_some() {
         writeln!(out)?;
+    }
+    for (table, example) in shared() {
+        let text = format!(
+            "{} of `{}` at another one's address, the first {}: a partition's manifest names an address once, so that \
+             their rows come once there",
+            counted(table.shared.count, "object"),
+            shown(&table.name),
+            example.shown()
+        );
+        write_wrapped(out, &format!("{WARNING}warning{WARNING:#}    "), 11, &text)?;
     }
     for (trap, whats) in found {
         let mut readers: Vec<String> = drawn

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Requests;
-use crate::uri::Shown;
+use crate::uri::{Shown, Uri};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -43,7 +43,7 @@ const LOOK_AT: &str = "look at LAKECTL_SERVER_ENDPOINT_URL, `endpoint_url` in ~/
 /// Characters of a server's own words that are shown.
 const MAX_WORDS: usize = 400;
 
-/// What one request asks for.
+/// What one request asks for; `of` is that as people call it, by its ref and not by the commit.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ask<'a> {
     /// A repository's settings.
@@ -51,9 +51,9 @@ pub(super) enum Ask<'a> {
     /// The newest commit of a ref.
     Commit { repository: &'a str, reference: &'a str },
     /// A page of objects.
-    Objects { repository: &'a str, reference: &'a str, prefix: &'a str, after: &'a str, amount: usize },
+    Objects { repository: &'a str, commit: &'a str, prefix: &'a str, after: &'a str, amount: usize, of: &'a Uri },
     /// An object's body.
-    Object { repository: &'a str, reference: &'a str, path: &'a str },
+    Object { repository: &'a str, commit: &'a str, path: &'a str, of: &'a Uri },
 }
 
 /// lakeFS, reached in one way.
@@ -229,14 +229,13 @@ impl Client {
             {
                 no_repository(repository)
             }
-            Ask::Commit { repository, reference } | Ask::Objects { repository, reference, .. } => {
+            Ask::Commit { repository, reference } | Ask::Objects { repository, commit: reference, .. } => {
                 let (repository, reference) = (Shown(repository), Shown(reference));
                 error(format!("repository `{repository}` has no branch, tag or commit `{reference}`"))
                     .help(format!("lakectl branch list lakefs://{repository}"))
             }
-            Ask::Object { repository, reference, path } => {
-                let path = format!("lakefs://{repository}/{reference}/{path}");
-                error(format!("there is no object {}", Shown(&path))).note("only what is committed counts")
+            Ask::Object { of, .. } => {
+                error(format!("there is no object {}", of.shown())).note("only what is committed counts")
             }
         }
     }
@@ -306,17 +305,17 @@ impl Ask<'_> {
             Ask::Commit { repository, reference } => {
                 format!("/repositories/{}/refs/{}/commits?amount=1", Encoded(repository), Encoded(reference))
             }
-            Ask::Objects { repository, reference, prefix, after, amount } => format!(
+            Ask::Objects { repository, commit, prefix, after, amount, .. } => format!(
                 "/repositories/{}/refs/{}/objects/ls?user_metadata=false&presign=false&prefix={}&after={}&amount={amount}",
                 Encoded(repository),
-                Encoded(reference),
+                Encoded(commit),
                 Encoded(prefix),
                 Encoded(after)
             ),
-            Ask::Object { repository, reference, path } => format!(
+            Ask::Object { repository, commit, path, .. } => format!(
                 "/repositories/{}/refs/{}/objects?presign=false&path={}",
                 Encoded(repository),
-                Encoded(reference),
+                Encoded(commit),
                 Encoded(path)
             ),
         }
@@ -324,14 +323,13 @@ impl Ask<'_> {
 
     /// `listing lakefs://repo/main/data/`
     fn what(self) -> String {
-        let of = |doing: &str, uri: String| format!("{doing} lakefs://{}", Shown(&uri));
         match self {
-            Ask::Repository { repository } => of("looking at", repository.to_owned()),
-            Ask::Commit { repository, reference } => of("looking at", format!("{repository}/{reference}")),
-            Ask::Objects { repository, reference, prefix, .. } => {
-                of("listing", format!("{repository}/{reference}/{prefix}"))
+            Ask::Repository { repository } => format!("looking at lakefs://{}", Shown(repository)),
+            Ask::Commit { repository, reference } => {
+                format!("looking at lakefs://{}/{}", Shown(repository), Shown(reference))
             }
-            Ask::Object { repository, reference, path } => of("reading", format!("{repository}/{reference}/{path}")),
+            Ask::Objects { of, .. } => format!("listing {}", of.shown()),
+            Ask::Object { of, .. } => format!("reading {}", of.shown()),
         }
     }
 
@@ -408,9 +406,11 @@ mod tests {
 
     #[test]
     fn every_part_of_a_request_is_escaped() {
+        let of = &Uri::parse("lakefs://repo/feat/").unwrap();
         let ask = Ask::Objects {
+            of,
             repository: "repo",
-            reference: "feat/x~1",
+            commit: "feat/x~1",
             prefix: "/lead//%2F+ \u{1}\n😀",
             after: "a&b=c",
             amount: 1_000,

@@ -132,7 +132,7 @@ impl LakeFs {
         let (reference, path) = parts(uri)?;
         let repository = &uri.bucket.name;
         let commit = self.commit(repository, reference).await?;
-        self.client.body(Ask::Object { repository, reference: &commit, path }).await
+        self.client.body(Ask::Object { repository, commit: &commit, path, of: uri }).await
     }
 
     fn pages<'a>(&'a self, prefix: &Uri, page_size: usize) -> BoxStream<'a, Result<Page>> {
@@ -209,8 +209,8 @@ impl Pages<'_> {
         let repository = &prefix.bucket.name;
         while let Some(after) = self.after.take() {
             let commit = self.of.commit(repository, reference).await?;
-            let (reference, amount) = (&commit, self.page_size);
-            let ask = Ask::Objects { repository, reference, prefix: below, after: &after, amount };
+            let amount = self.page_size;
+            let ask = Ask::Objects { repository, commit: &commit, prefix: below, after: &after, amount, of: &prefix };
             let body = self.of.client.body(ask).await?;
             let listed: Listed<'_> =
                 serde_json::from_slice(&body).map_err(|error| self.of.client.unreadable(ask, error))?;

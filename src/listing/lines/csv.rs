@@ -19,6 +19,7 @@ struct Columns {
     modified: Option<usize>,
     storage_class: Option<usize>,
     etag: Option<usize>,
+    physical_address: Option<usize>,
 }
 
 pub(super) fn read(source: impl Read, scope: &Scope, pages: &Pages) -> Result<(), Stop> {
@@ -74,6 +75,7 @@ impl Columns {
             "modified" | "lastmodified" | "lastmodifieddate" => Some(&mut self.modified),
             "storageclass" => Some(&mut self.storage_class),
             "etag" => Some(&mut self.etag),
+            "physicaladdress" => Some(&mut self.physical_address),
             _ => None,
         }
     }
@@ -96,8 +98,8 @@ impl Columns {
                 Some(instant(text).ok_or_else(|| scope.error(line, format!("`{}` is no date and time", Shown(text))))?)
             }
         };
-        let attributes =
-            Attributes { size, modified, storage_class: field(self.storage_class)?, etag: field(self.etag)? };
+        let (storage_class, etag) = (field(self.storage_class)?, field(self.etag)?);
+        let attributes = Attributes { physical: field(self.physical_address)?, size, modified, storage_class, etag };
         let (bucket, key) = match (field(self.uri)?, field(self.key)?, field(self.bucket)?) {
             (Some(uri), ..) => scope.locate(line, uri)?,
             (None, Some(key), Some(bucket)) => {

@@ -13,11 +13,15 @@ use crate::listing::{Object, Page, PageBuilder, url};
 use crate::uri::{Bucket, Scheme, Shown};
 use crate::value::instant;
 
-/// Appends an object as a JSON line: `uri`, and `size`, `modified` (ISO, UTC), `storage_class`, `etag` where known.
+/// Appends an object as a JSON line: `uri`, `physical_address` where that is another, and `size`, `modified` (ISO, UTC), `storage_class`, `etag` where known.
 pub fn write_line(object: &Object<'_>, line: &mut Vec<u8>) {
     let text = |line: &mut Vec<u8>, text: &str| serde_json::to_writer(line, text).expect("a Vec takes all bytes");
     line.extend_from_slice(b"{\"uri\":");
     text(line, &object.uri().raw());
+    if let Some(physical) = object.physical {
+        line.extend_from_slice(b",\"physical_address\":");
+        text(line, physical);
+    }
     if let Some(size) = object.size {
         line.extend_from_slice(format!(",\"size\":{size}").as_bytes());
     }
@@ -40,6 +44,8 @@ struct Item {
     uri: Option<String>,
     #[serde(default, alias = "Key")]
     key: Option<String>,
+    #[serde(default)]
+    physical_address: Option<String>,
     #[serde(default, alias = "Size")]
     size: Option<u64>,
     #[serde(default, alias = "LastModified", alias = "last_modified")]
@@ -90,7 +96,8 @@ pub(super) fn read_lines(mut source: impl BufRead, scope: &Scope, pages: &Pages)
         let (bucket, key) = scope.locate(line, place)?;
         let modified = item.time().map_err(|why| scope.error(line, why))?;
         let (storage_class, etag) = (item.storage_class.as_deref(), item.etag.as_deref());
-        filler.push(&bucket, key, Attributes { size: item.size, modified, storage_class, etag })?;
+        let physical = item.physical_address.as_deref();
+        filler.push(&bucket, key, Attributes { physical, size: item.size, modified, storage_class, etag })?;
     }
     filler.flush()
 }
@@ -380,16 +387,22 @@ impl<'de> Visitor<'de> for Contents<'_, '_> {
 fn push<E: serde::de::Error>(page: &mut PageBuilder, bucket: &Bucket, element: Element) -> Result<(), E> {
     let item = match element {
         Element::Item(item) => item,
-        Element::Key(key) => {
-            Item { uri: None, key: Some(key), size: None, modified: None, storage_class: None, etag: None }
-        }
+        Element::Key(key) => Item {
+            uri: None,
+            key: Some(key),
+            physical_address: None,
+            size: None,
+            modified: None,
+            storage_class: None,
+            etag: None,
+        },
     };
     let modified = item.time().map_err(E::custom)?;
     let key = item.key.as_ref().ok_or_else(|| E::custom("an object has no `Key`"))?;
     page.push(&Object {
         bucket,
         key,
-        physical: None,
+        physical: item.physical_address.as_deref(),
         size: item.size,
         modified,
         storage_class: item.storage_class.as_deref(),
