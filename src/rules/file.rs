@@ -26,7 +26,7 @@ use super::table::{
     PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl,
 };
 use crate::error::Result;
-use crate::uri::{Bucket, Uri};
+use crate::uri::{Bucket, Shown, Uri};
 
 /// What came of reading a rule file.
 #[derive(Debug)]
@@ -796,7 +796,11 @@ impl Reader<'_> {
             Ok(statement) => statement,
             Err(error) => {
                 let shown = Diagnostic::error(text.span.clone(), format!("cannot read `{}`", text.value));
-                self.found.push(shown.label(error.message()).note("the path is taken from the rule file's folder"));
+                let name = Shown(&path.to_string_lossy()).to_string();
+                let why = error.message();
+                let why = why.strip_prefix(&name).map_or(why, |why| why.trim_start_matches(": "));
+                let shown = shown.label(why).note("the path is taken from the rule file's folder:");
+                self.found.push(shown.note(name));
                 return data;
             }
         };
