@@ -4,6 +4,8 @@
 #[path = "hive_server/subject.rs"]
 mod subject;
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
 use restitch::catalog::Catalog;
 use restitch::catalog::conformance::check;
@@ -35,6 +37,7 @@ async fn of_many_who_alter_a_table_at_once_one_wins_in_hive_4() {
     hive.create_database().await.unwrap();
     let located = |client: usize| TableDefinition {
         storage: Storage { location: format!("s3://bucket/client={client}/"), ..Storage::default() },
+        parameters: BTreeMap::from([("EXTERNAL".to_owned(), "TRUE".to_owned())]),
         ..TableDefinition::default()
     };
     hive.create_table("t", &located(0)).await.unwrap();

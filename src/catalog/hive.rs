@@ -10,6 +10,7 @@ mod entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -48,6 +49,7 @@ type Numbered<'a> = (usize, &'a PartitionDefinition);
 pub struct Hive {
     client: Client,
     database: String,
+    has_get_table: AtomicBool,
 }
 
 impl fmt::Debug for Hive {
@@ -59,7 +61,8 @@ impl fmt::Debug for Hive {
 impl Hive {
     /// Connects when it is first used.
     pub fn new(host: impl Into<String>, port: u16, database: &str) -> Hive {
-        Hive { client: Client::new(host.into(), port), database: database.to_lowercase() }
+        let client = Client::new(host.into(), port);
+        Hive { client, database: database.to_lowercase(), has_get_table: AtomicBool::new(true) }
     }
 
     /// How long the metastore is waited for: 2 minutes for what it reads and 15 for what it writes, unless said.
@@ -75,32 +78,44 @@ impl Hive {
     }
 
     async fn read(&self, name: &str) -> Result<Option<Table>> {
-        let what = format!("read table {}", self.of(name));
-        let (database, table) = (FastStr::new(&self.database), FastStr::new(name));
-        let get = self
-            .client
-            .call(Call::Read, &what, |client| {
-                let (database, table) = (database.clone(), table.clone());
-                async move { client.get_table(database, table).await }
-            })
-            .await;
-        let got = match get {
-            // Gone from Hive 4. Asked for first, since it is what every older server has.
-            Err(error) if client::is_unknown_method(&error) => {
-                let request = GetTableRequest { db_name: database, tbl_name: table, capabilities: None };
-                let answer = self.client.call(Call::Read, &what, |client| {
-                    let request = request.clone();
-                    async move { client.get_table_req(request).await }
-                });
-                answer.await.map(|answer| answer.table)
-            }
-            other => other,
+        let got = match self.has_get_table.load(Ordering::Relaxed) {
+            true => match self.get_table(name).await {
+                Err(error) if client::is_unknown_method(&error) => {
+                    self.has_get_table.store(false, Ordering::Relaxed);
+                    self.get_table_req(name).await
+                }
+                other => other,
+            },
+            false => self.get_table_req(name).await,
         };
         match got {
             Ok(table) => Ok(Some(table)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What every server before Hive 4 has.
+    async fn get_table(&self, name: &str) -> Result<Table> {
+        let what = format!("read table {}", self.of(name));
+        let (database, table) = (FastStr::new(&self.database), FastStr::new(name));
+        let call = self.client.call(Call::Read, &what, |client| {
+            let (database, table) = (database.clone(), table.clone());
+            async move { client.get_table(database, table).await }
+        });
+        call.await
+    }
+
+    /// What servers since Hive 3 have.
+    async fn get_table_req(&self, name: &str) -> Result<Table> {
+        let what = format!("read table {}", self.of(name));
+        let (database, table) = (FastStr::new(&self.database), FastStr::new(name));
+        let request = GetTableRequest { db_name: database, tbl_name: table, capabilities: None };
+        let call = self.client.call(Call::Read, &what, |client| {
+            let request = request.clone();
+            async move { client.get_table_req(request).await }
+        });
+        Ok(call.await?.table)
     }
 
     async fn keys(&self, name: &str) -> Result<Vec<CatalogColumn>> {
