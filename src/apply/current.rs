@@ -3,9 +3,13 @@
 //! Reads only: the marker, the location's listing, and the bodies of those manifests that the listing does not prove to
 //! be as desired. Pages stream through the merge; unchanged manifests cost no request.
 
+use std::sync::Arc;
+
 use futures::{StreamExt, stream};
 
 use super::lease::{self, Found};
+use super::registration::{self, Manifests};
+use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Object;
 use crate::map::group::TableGroups;
@@ -35,6 +39,12 @@ pub struct Planning {
     pub accept_moves: bool,
     /// `--adopt`
     pub adopt: bool,
+    /// `--create-database`
+    pub create_database: bool,
+    /// `--full`: every partition of the catalog is compared.
+    pub full: bool,
+    /// Where the table is registered; of each table its own.
+    pub catalog: Option<Arc<dyn Catalog>>,
     pub allowed: Allowed,
     /// When the listing was made, and what time it is: seconds since 1970.
     pub as_of: i64,
@@ -85,7 +95,8 @@ pub async fn table(
         return Ok(Planned { plan: None, refusals });
     }
     let desired = manifest::desired(&shape, location, groups.partitions, store.traits().folds_case)?;
-    let draft = Draft::new(shape.clone()).withholding(groups.withheld).keeping(found.is_some());
+    let draft =
+        Draft::new(shape.clone()).withholding(groups.withheld).keeping(found.is_some() || planning.catalog.is_some());
     let mut compared = match (&found, read_otherwise) {
         (Some(found), Some(Reason::Layout)) => Compared::with_another_layout(draft, desired, &found.marker),
         _ => compare(store, current, draft, shape, desired).await?,
@@ -126,10 +137,20 @@ pub async fn table(
     refusals.extend(braked.errors(&planning.allowed));
     refusals.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
     refusals.extend(brakes::too_old(&table.name, &table.limits, planning.as_of, planning.now));
-    let plan = match (reason, &found) {
+    let manifests = if planning.catalog.is_some() { compared.manifests() } else { Manifests::default() };
+    let mut plan = match (reason, &found) {
         (Some(reason), Some(found)) => compared.switch(reason, location, found, wanted)?,
         _ => compared.plan(Kind::Refresh, location, found.as_ref(), wanted),
     };
+    match &planning.catalog {
+        Some(catalog) if plan.switch.is_some() => refusals.push(not_switched(catalog.as_ref(), table)),
+        Some(catalog) => {
+            let (planned, more) = registration::plan(catalog.as_ref(), table, &plan, &manifests, planning).await?;
+            plan.catalog = Some(planned);
+            refusals.extend(more);
+        }
+        None => {}
+    }
     Ok(Planned { plan: Some(plan), refusals })
 }
 
@@ -192,6 +213,8 @@ struct Compared {
     samples: Vec<String>,
     /// The keys of the table's own shape, where the store takes two that differ only in case for one.
     folded: Vec<String>,
+    /// Keys of the table's own that hold no line now.
+    empties: Vec<String>,
 }
 
 async fn compare(
@@ -203,7 +226,8 @@ async fn compare(
 ) -> Result<Compared> {
     let mut merge = Merge::new(desired, store.traits().md5_etags);
     let folds = store.traits().folds_case;
-    let mut compared = Compared { draft, own: 0, others: 0, samples: Vec::new(), folded: Vec::new() };
+    let mut compared =
+        Compared { draft, own: 0, others: 0, samples: Vec::new(), folded: Vec::new(), empties: Vec::new() };
     let mut pages = store.list(location, None);
     let mut steps = Vec::new();
     while let Some(page) = pages.next().await {
@@ -247,7 +271,7 @@ impl Compared {
         desired.into_iter().for_each(|one| draft.push(Seen::Step(Step::Create(one))));
         draft.before = published.applied.as_ref().map(|applied| applied.counts).unwrap_or_default();
         draft.removed_lines = draft.before.lines.saturating_sub(draft.after.lines);
-        Compared { draft, own: 0, others: 0, samples: Vec::new(), folded: Vec::new() }
+        Compared { draft, own: 0, others: 0, samples: Vec::new(), folded: Vec::new(), empties: Vec::new() }
     }
 
     /// A listed object as a manifest of the table's own shape; anything else is counted.
@@ -264,6 +288,9 @@ impl Compared {
             return None;
         };
         self.own += 1;
+        if object.size == Some(0) {
+            self.empties.push(key.to_owned());
+        }
         Some(Published { key: key.to_owned(), values, size: object.size, etag: object.etag.map(str::to_owned) })
     }
 
@@ -289,6 +316,13 @@ impl Compared {
             );
         }
         None
+    }
+
+    /// The manifests as they will be.
+    fn manifests(&self) -> Manifests {
+        let emptied = self.draft.changes.iter().filter(|change| change.action == Action::Empty);
+        let emptied = emptied.map(|change| &change.key).chain(&self.empties).cloned().collect();
+        Manifests { filled: self.draft.filled().map(str::to_owned).collect(), emptied }
     }
 
     /// The lines that move, for certain: the published bodies of those that may give some are read again.
@@ -361,6 +395,7 @@ impl Compared {
             marker,
             adopts,
             commits: Vec::new(),
+            catalog: None,
         }
     }
 }
@@ -387,6 +422,13 @@ pub(crate) fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri) -> 
                 "give the table a `location` of its own; if it is the same table under another name: restitch apply --adopt",
             ),
     )
+}
+
+fn not_switched(catalog: &dyn Catalog, table: &Table) -> Error {
+    let name = Shown(&table.name);
+    Error::new(ErrorKind::Moves, format!("`{name}` would lie in another directory, and {} does not follow yet", catalog.shown()))
+        .note("its manifests or the way in which they are read cannot be replaced where they stand")
+        .help(format!("publish it under another name or `location`; or in [table.{name}.catalog]: type = \"none\", and `restitch ddl --replace`"))
 }
 
 /// Why readers would see a mix of old and new if manifests were replaced where they stand.

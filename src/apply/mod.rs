@@ -11,6 +11,8 @@ mod left_out;
 pub mod mapped;
 pub mod prune;
 pub mod refresh;
+pub mod register;
+pub mod registration;
 pub mod replaced;
 pub mod saved;
 pub mod switch;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use self::interrupt::Interrupt;
 use self::refresh::Done;
+use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Kind, TablePlan};
 use crate::store::Store;
@@ -43,6 +46,8 @@ pub struct Options {
     pub interrupt: Interrupt,
     /// Counts the manifests that have been written, for whoever looks on.
     pub written: Arc<AtomicU64>,
+    /// Where the table is registered, if its plan says that it is.
+    pub catalog: Option<Arc<dyn Catalog>>,
     #[doc(hidden)]
     pub protocol: Protocol,
 }
@@ -61,6 +66,7 @@ impl Options {
             concurrency: 64,
             interrupt: Interrupt::default(),
             written: Arc::default(),
+            catalog: None,
             protocol: Protocol::default(),
         })
     }

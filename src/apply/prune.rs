@@ -1,16 +1,18 @@
 //! What has long been empty or replaced is taken away: manifests that hold no line for over 24 h, directories that a
 //! switch has left for as long, and tables that have left the rules.
 //!
-//! A query that was running when a partition emptied is done by then. Only keys of exactly the table's own shape are ever
+//! A query that was running when a partition emptied is done by then. Partitions are unregistered before their manifests
+//! go, and only in a table of the catalog that is ours; the table itself stays for a person to drop. Only keys of exactly the table's own shape are ever
 //! deleted, under the same lease as every other write, and only what is still empty when it is looked at again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures::TryStreamExt;
 
 use super::Options;
 use super::current::foreign_marker;
 use super::lease::{self, Claim, Found, Held};
+use super::register;
 use super::replaced::{self, Old};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::manifest::{MARKER, Shape};
@@ -117,7 +119,7 @@ pub async fn carry_out(store: &dyn Store, pruning: &Pruning, options: &Options) 
     let claim = Claim { requires: &pruning.requires, marker: &pruning.marker, unfinished: false };
     let found = lease::wait_until_free(store, &pruning.location, options).await?;
     let held = Held::take(store, &pruning.location, found, claim, options).await?;
-    match held.while_renewed(delete(store, pruning, &held)).await {
+    match held.while_renewed(delete(store, pruning, &held, options)).await {
         Ok((deleted, true)) => held.delete().await.map(|()| deleted),
         Ok((deleted, false)) => {
             let marker = held.marker().clone();
@@ -130,13 +132,14 @@ pub async fn carry_out(store: &dyn Store, pruning: &Pruning, options: &Options) 
     }
 }
 
-/// Deletes what is still as it was; also says whether nothing is left. What lies in directories that are not current
+/// Unregisters and deletes what is still as it was; also says whether nothing is left. What lies in directories that are not current
 /// nobody writes to without this lease.
-async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>) -> Result<(u64, bool)> {
+async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>, options: &Options) -> Result<(u64, bool)> {
     held.check()?;
     let mut known: HashMap<&str, &str> = HashMap::new();
     known.extend(pruning.gone.iter().map(|gone| (gone.key.as_str(), gone.etag.as_str())));
     let mut still = Vec::with_capacity(pruning.gone.len());
+    let mut still_keys: HashSet<String> = HashSet::new();
     let mut left = 0u64;
     let shape = pruning.marker.shape().ok_or_else(|| unreadable(&pruning.location))?;
     let directory = pruning.marker.directory(&pruning.location);
@@ -145,12 +148,20 @@ async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>) -> Result
         for object in page.objects() {
             let Some(key) = object.key.strip_prefix(directory.key.as_str()) else { continue };
             match object.size == Some(0) && object.etag == known.get(key).copied() {
-                true => still.push(directory.join(key)),
+                true => {
+                    still.push(directory.join(key));
+                    still_keys.insert(key.to_owned());
+                }
                 false => left += u64::from(shape.values(key).is_some()),
             }
         }
     }
     drop(pages);
+    if let Some(catalog) = &options.catalog {
+        let gone = pruning.gone.iter().filter(|gone| still_keys.contains(&gone.key));
+        let values: Vec<&[PartitionValue]> = gone.map(|gone| gone.values.as_slice()).collect();
+        register::forget(catalog.as_ref(), &pruning.marker, &values, || held.check()).await?;
+    }
     let old = |old: &'_ Old| old.manifests.iter().map(|one| old.directory.join(&one.key)).collect::<Vec<_>>();
     still.extend(pruning.replaced.iter().flat_map(old));
     let mut deleted = 0;

@@ -1,4 +1,5 @@
-//! A refresh: the marker with lease and `unfinished`, the manifests each under its condition, the marker again.
+//! A refresh: the marker with lease and `unfinished`, the manifests each under its condition, the catalog, the marker
+//! again.
 //!
 //! Manifests that are new go first, then those that change, then those that are emptied; a manifest that takes lines from
 //! another partition waits until every one that gives some has been written. Killed anywhere, it is simply run again.
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use super::lease::{self, Claim, Held};
+use super::register::{self, Registered};
 use super::{Options, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::brakes::grouped;
@@ -23,6 +25,7 @@ use crate::uri::Uri;
 pub struct Done {
     /// Manifests written.
     pub manifests: u64,
+    pub registered: Registered,
 }
 
 /// Carries out `plan`, whose bodies it takes. `as_of` is when its listing was made: ISO, UTC.
@@ -48,10 +51,14 @@ pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options
         // The marker is safe before the first manifest is there, and every manifest before the marker says so.
         store.settle().await?;
         manifests(store, &directory, plan, &held, options, &mut written).await?;
-        store.settle().await
+        store.settle().await?;
+        match &options.catalog {
+            Some(catalog) => register::carry_out(catalog.as_ref(), plan, || held.check()).await,
+            None => Ok(Registered::default()),
+        }
     };
-    match held.while_renewed(writing).await {
-        Ok(()) => {}
+    let registered = match held.while_renewed(writing).await {
+        Ok(registered) => registered,
         Err(error) => {
             held.abandon().await;
             return Err(error.note(format!(
@@ -60,12 +67,12 @@ pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options
                 grouped(all)
             )));
         }
-    }
+    };
     let mut marker = plan.marker.clone();
     marker.unfinished = None;
     marker.applied = Some(Applied::of(plan, &options.plan, as_of));
     held.free(marker).await?;
-    Ok(Done { manifests: written })
+    Ok(Done { manifests: written, registered })
 }
 
 /// One write: which change it is of, and what is written under which condition.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{Options, lease};
+use super::{Options, lease, register};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Change, Requirement, TablePlan};
 use crate::store::Store;
@@ -38,6 +38,9 @@ pub async fn look(store: &dyn Store, plan: &TablePlan, options: &Options) -> Res
         if !as_desired {
             return Err(stale(&current.join(&change.key)));
         }
+    }
+    if let (Some(catalog), Some(planned)) = (&options.catalog, &plan.catalog) {
+        register::look(catalog.as_ref(), planned).await?;
     }
     Ok(true)
 }

@@ -57,7 +57,7 @@ pub async fn table(store: &dyn Store, plan: &TablePlan, as_of: &str, options: &O
         columns: switch.before.columns.clone(),
     });
     held.free(marker).await?;
-    Ok(Done { manifests: written })
+    Ok(Done { manifests: written, ..Done::default() })
 }
 
 /// The new directory.

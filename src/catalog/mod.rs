@@ -10,13 +10,65 @@ pub mod glue;
 pub mod hive;
 pub mod memory;
 
+use std::collections::HashMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::catalog::{PartitionDefinition, TableDefinition};
+#[cfg(feature = "glue")]
+use crate::rules::table::Access;
+use crate::rules::table::{CatalogService, CatalogSettings};
+
+/// Catalogs that are open: one client for all tables of a database.
+#[derive(Debug, Default)]
+pub struct Catalogs {
+    open: HashMap<CatalogSettings, Arc<dyn Catalog>>,
+}
+
+impl Catalogs {
+    /// # Errors
+    /// As [`open`].
+    pub async fn open(&mut self, settings: &CatalogSettings) -> Result<Arc<dyn Catalog>> {
+        if let Some(catalog) = self.open.get(settings) {
+            return Ok(catalog.clone());
+        }
+        let catalog = open(settings).await?;
+        self.open.insert(settings.clone(), catalog.clone());
+        Ok(catalog)
+    }
+}
+
+/// The catalog that these settings name; it is asked nothing yet.
+///
+/// # Errors
+/// `Unsupported` for one that this build does not reach; what opening one meets.
+pub async fn open(settings: &CatalogSettings) -> Result<Arc<dyn Catalog>> {
+    match &settings.service {
+        #[cfg(feature = "glue")]
+        CatalogService::Glue { region, profile, endpoint, catalog_id } => {
+            let (region, profile, endpoint) = (region.clone(), profile.clone(), endpoint.clone());
+            let access = Access { region, profile, endpoint, ..Access::default() };
+            Ok(Arc::new(glue::Glue::open(&settings.database, &access, catalog_id.as_deref()).await?))
+        }
+        #[cfg(not(feature = "glue"))]
+        CatalogService::Glue { .. } => Err(without_feature("Glue", "glue")),
+        #[cfg(feature = "hive")]
+        CatalogService::Hive { host, port } => Ok(Arc::new(hive::Hive::new(host.as_str(), *port, &settings.database))),
+        #[cfg(not(feature = "hive"))]
+        CatalogService::Hive { .. } => Err(without_feature("Hive metastores", "hive")),
+    }
+}
+
+#[allow(dead_code, reason = "a build with every feature has no use for it")]
+fn without_feature(what: &str, feature: &str) -> Error {
+    let message = format!("this build of restitch cannot reach {what}");
+    let error = Error::new(ErrorKind::Unsupported, message);
+    error.help(format!("build it with that: cargo install restitch --features {feature}"))
+}
 
 /// One database of a catalog. Names of tables are in lower case.
 #[async_trait]

@@ -10,13 +10,14 @@ use super::{Exit, Global, Output, rule_file};
 use crate::apply::interrupt::Interrupt;
 use crate::apply::prune::{self, Gone, Pruning};
 use crate::apply::replaced::Old;
-use crate::apply::{random_id, write};
+use crate::apply::{Options, random_id, write};
+use crate::catalog::{Catalog, Catalogs};
 use crate::ddl::quote::Identifier;
 use crate::ddl::{self, TableName};
 use crate::error::Result;
 use crate::listing::Sources;
 use crate::plan::brakes::grouped;
-use crate::rules::table::{Engine, Partitions, Rules, Table};
+use crate::rules::table::{CatalogSettings, Engine, Partitions, Rules, Table};
 use crate::store::{Store, Stores};
 
 /// Manifests of a table that are shown.
@@ -38,6 +39,8 @@ struct Work<'r> {
     table: Option<&'r Table>,
     pruning: Pruning,
     store: Arc<dyn Store>,
+    /// Where its partitions are registered, if anywhere.
+    catalog: Option<Arc<dyn Catalog>>,
 }
 
 /// # Errors
@@ -63,6 +66,7 @@ pub async fn run(global: &Global, args: &PruneArgs) -> Result<Exit> {
     }
     let mut deleted = 0;
     for one in work.iter().filter(|one| one.pruning.deletes()) {
+        let options = Options { catalog: one.catalog.clone(), ..options.clone() };
         let done = prune::carry_out(one.store.as_ref(), &one.pruning, &options).await;
         deleted += done.map_err(|error| error.note(format!("{} deleted before", counted(deleted, "manifest"))))?;
     }
@@ -75,21 +79,30 @@ pub async fn run(global: &Global, args: &PruneArgs) -> Result<Exit> {
 
 async fn look(rules: &Rules) -> Result<Vec<Work<'_>>> {
     let sources = Sources::open(rules, &[])?;
-    let mut stores = Stores::default();
+    let (mut stores, mut catalogs) = (Stores::default(), Catalogs::default());
     let project = rules.project.as_deref();
     let mut work = Vec::new();
     for table in &rules.tables {
         let Some(location) = &table.location else { continue };
         let store = stores.open(location, &sources.access(location)).await?;
         let pruning = prune::of_table(store.as_ref(), project, table).await?;
-        work.extend(pruning.map(|pruning| Work { table: Some(table), pruning, store }));
+        let catalog = opened(&mut catalogs, table.catalog.as_ref()).await?;
+        work.extend(pruning.map(|pruning| Work { table: Some(table), pruning, store, catalog }));
     }
     for removed in &rules.removed {
         let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
         let pruning = prune::of_removed(store.as_ref(), project, removed).await?;
-        work.extend(pruning.map(|pruning| Work { table: None, pruning, store }));
+        let catalog = opened(&mut catalogs, rules.catalog.as_ref()).await?;
+        work.extend(pruning.map(|pruning| Work { table: None, pruning, store, catalog }));
     }
     Ok(work)
+}
+
+async fn opened(catalogs: &mut Catalogs, settings: Option<&CatalogSettings>) -> Result<Option<Arc<dyn Catalog>>> {
+    match settings {
+        Some(settings) => catalogs.open(settings).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 fn show(out: &mut Output, work: &[Work<'_>], all: bool) -> Result<()> {
@@ -151,8 +164,9 @@ fn show(out: &mut Output, work: &[Work<'_>], all: bool) -> Result<()> {
 fn drops(out: &mut Output, work: &[Work<'_>], bare: bool) -> Result<()> {
     let mut statements = Vec::new();
     let mut engines: Vec<Engine> = Vec::new();
-    for Work { table, pruning, .. } in work.iter().filter(|one| one.pruning.deletes()) {
+    for Work { table, pruning, catalog, .. } in work.iter().filter(|one| one.pruning.deletes()) {
         match table {
+            Some(_) if catalog.is_some() => {}
             None if pruning.whole => statements.push(format!("DROP TABLE IF EXISTS {};\n", Identifier(&pruning.table))),
             None => {}
             Some(table) if table.partitions == Partitions::Projection => {}

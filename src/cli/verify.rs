@@ -103,7 +103,7 @@ pub async fn run(global: &Global, args: &VerifyArgs) -> Result<Exit> {
 fn everything_allowed(rules: &Rules) -> Planning {
     let allowed = Allowed { empty: true, removals: true, ..Allowed::default() };
     let file = Shown(&rules.path.to_string_lossy()).to_string();
-    Planning { project: rules.project.clone(), file, accept_moves: true, allowed, ..Planning::default() }
+    Planning { project: rules.project.clone(), file, accept_moves: true, full: true, allowed, ..Planning::default() }
 }
 
 /// # Errors

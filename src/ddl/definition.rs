@@ -48,14 +48,17 @@ pub fn table_definition(
     })
 }
 
-/// A partition of a table that is defined so: read as the table is, at its own place.
+/// A partition of a table that is defined so: read as the table is, at its own place. Comments on columns are the table's
+/// alone.
 pub fn partition_definition(table: &TableDefinition, partition: &Partition) -> PartitionDefinition {
     let value = |value: &crate::value::PartitionValue| value.as_str().unwrap_or(HIVE_NULL).to_owned();
     let storage = Storage { location: partition.location.raw(), ..table.storage.clone() };
-    let digest = digest(&storage, &table.columns);
+    let bare = |column: &CatalogColumn| CatalogColumn { comment: None, ..column.clone() };
+    let columns: Vec<CatalogColumn> = table.columns.iter().map(bare).collect();
+    let digest = digest(&storage, &columns);
     PartitionDefinition {
         values: partition.values.iter().map(value).collect(),
-        columns: table.columns.clone(),
+        columns,
         storage,
         parameters: BTreeMap::from([(STORAGE_DIGEST.to_owned(), digest)]),
     }

@@ -4,10 +4,13 @@
 //! crawler's marks, parameters that nobody stated) is not in these types, and an adapter keeps it as it was.
 
 pub mod compare;
+pub mod owner;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use super::Partition;
 
 /// The parameters that say whose a table is.
 pub const OWNER_TABLE: &str = "restitch.table";
@@ -64,6 +67,75 @@ pub struct FieldChange {
     /// `None` where there is none.
     pub old: Option<String>,
     pub new: Option<String>,
+}
+
+/// What is to happen to a table in its catalog, once its manifests are written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CatalogPlan {
+    /// For a person: `Glue database sales in eu-west-1`.
+    pub catalog: String,
+    /// The table's name there.
+    pub name: String,
+    /// Whether the database is made first (`--create-database`).
+    pub creates_database: bool,
+    pub table: TableChange,
+    /// The table as it is stated; its partitions are read as it is.
+    pub definition: TableDefinition,
+    /// Whether all partitions of the catalog were compared; if not, only those of new manifests are among `partitions`.
+    pub compared: bool,
+    /// Those to add and to mend in byte order of their directories, then those to remove.
+    pub partitions: Vec<PartitionChange>,
+    /// Partitions without a manifest that somebody else has registered: they stay.
+    pub foreign: Vec<Vec<String>>,
+}
+
+/// What is to happen to the table itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+pub enum TableChange {
+    None,
+    Create,
+    Update {
+        /// What it must still be, as `catalog::Version` has it.
+        version: String,
+        fields: Vec<FieldChange>,
+        /// What it is updated to: as stated, with serde parameters that are not ours.
+        definition: Box<TableDefinition>,
+        /// Parameters that go.
+        removed: Vec<String>,
+    },
+}
+
+/// What is to happen to one partition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartitionChange {
+    pub action: PartitionAction,
+    pub partition: Partition,
+    /// Below the table's directory, with its last slash; empty for one to remove.
+    pub directory: String,
+    /// What is mended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldChange>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartitionAction {
+    Add,
+    Mend,
+    /// It is ours, and has no manifest.
+    Remove,
+}
+
+impl CatalogPlan {
+    /// Whether anything is to be written.
+    pub fn writes(&self) -> bool {
+        self.creates_database || self.table != TableChange::None || !self.partitions.is_empty()
+    }
+
+    pub fn count(&self, action: PartitionAction) -> u64 {
+        self.partitions.iter().filter(|change| change.action == action).count() as u64
+    }
 }
 
 impl TableDefinition {

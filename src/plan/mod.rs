@@ -17,6 +17,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use self::catalog::CatalogPlan;
 use self::manifest::{Desired, Shape};
 use self::marker::{Marker, hex};
 use self::merge::{Kept, Published, Step, body_md5, compare_lines, lines};
@@ -80,12 +81,16 @@ pub struct TablePlan {
     /// The commits that its rules listed, as `lakefs://repo/main@8ac0…`, each once.
     #[serde(default)]
     pub commits: Vec<String>,
+    /// `None` where the table is in no catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<CatalogPlan>,
 }
 
 impl TablePlan {
     /// Whether anything is to be written, if only the marker: to end what an earlier apply began, or to take over.
     pub fn writes(&self) -> bool {
-        !self.changes.is_empty() || self.switch.is_some() || self.unfinished || self.adopts
+        let registers = self.catalog.as_ref().is_some_and(CatalogPlan::writes);
+        !self.changes.is_empty() || self.switch.is_some() || self.unfinished || self.adopts || registers
     }
 
     /// The directory that holds the manifests that this plan goes by, with its last slash.
@@ -290,6 +295,12 @@ impl Draft {
     /// What stays as it is, in byte order of the keys; nothing unless [`Draft::keeping`] was told.
     pub fn kept(&mut self) -> Vec<Kept> {
         self.kept.take().unwrap_or_default()
+    }
+
+    /// The keys of manifests that will hold lines, in no order; all of them only if [`Draft::keeping`] was told.
+    pub fn filled(&self) -> impl Iterator<Item = &str> {
+        let changed = self.changes.iter().filter(|change| change.lines > 0).map(|change| change.key.as_str());
+        self.kept.iter().flatten().map(|kept| kept.key.as_str()).chain(changed)
     }
 
     /// Told of lines (by their hashes) that are left out on purpose, so that their going is no loss.

@@ -200,6 +200,7 @@ impl Scenario {
             lock_timeout: std::time::Duration::from_secs(self.lock_timeout_s),
             single_writer: false,
             concurrency: self.concurrency,
+            catalog: None,
             interrupt: Default::default(),
             written: Arc::default(),
             protocol: self.protocol,

@@ -10,13 +10,17 @@ use std::time::Duration;
 
 use super::ask::{ask, unless_interrupted};
 use super::plan::args::{LockingArgs, PlanningArgs};
+use super::plan::draw::DrawnTable;
 use super::plan::saved::Saved;
 use super::plan::show::{self, counted};
 use super::plan::{draw, iso, refuse};
 use super::show::ADDED;
 use super::{Exit, Global, Output, Progress, rule_file};
 use crate::apply::interrupt::Interrupt;
+use crate::apply::refresh::Done;
+use crate::apply::register::Registered;
 use crate::apply::{self, Options, random_id};
+use crate::catalog::{Catalog, Catalogs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Sources;
 use crate::plan::TablePlan;
@@ -58,7 +62,8 @@ impl ApplyArgs {
 }
 
 /// What has been decided when a plan was saved.
-const NOT_WITH_A_PLAN: [&str; 5] = ["accept_moves", "adopt", "allow_empty", "allow_removals", "unmatched"];
+const NOT_WITH_A_PLAN: [&str; 7] =
+    ["accept_moves", "adopt", "create_database", "full", "allow_empty", "allow_removals", "unmatched"];
 
 /// # Errors
 /// As [`draw`], [`apply::saved::look`] and [`apply::table`]; `Usage` where there is nobody to ask.
@@ -88,7 +93,8 @@ async fn drawn(global: &Global, args: &ApplyArgs) -> Result<Exit> {
         return Ok(Exit::Declined);
     }
     let as_of = iso(drawn.as_of);
-    let with_plan = drawn.tables.into_iter().filter_map(|table| Some(Work { plan: table.plan?, store: table.store }));
+    let work = |table: DrawnTable| Some(Work { plan: table.plan?, store: table.store, catalog: table.catalog });
+    let with_plan = drawn.tables.into_iter().filter_map(work);
     carry_out(global, out, &rules, with_plan.collect(), &as_of, &options).await
 }
 
@@ -103,16 +109,23 @@ async fn saved(global: &Global, args: &ApplyArgs, path: &Path) -> Result<Exit> {
     saved.refuse_if_rules_changed(&rules)?;
     let options = args.options(global, &saved.id)?;
     let sources = Sources::open(&rules, &[])?;
-    let mut stores = Stores::default();
+    let (mut stores, mut catalogs) = (Stores::default(), Catalogs::default());
     let mut work = Vec::new();
     for plan in saved.plan.tables {
         let location = Uri::parse(&plan.location)?;
-        work.push(Work { store: stores.open(&location, &sources.access(&location)).await?, plan });
+        let settings = plan.catalog.as_ref().and_then(|_| {
+            rules.tables.iter().find(|table| table.name == plan.table).and_then(|table| table.catalog.as_ref())
+        });
+        let catalog = match settings {
+            Some(settings) => Some(catalogs.open(settings).await?),
+            None => None,
+        };
+        work.push(Work { store: stores.open(&location, &sources.access(&location)).await?, plan, catalog });
     }
     let look = async {
         let mut left = false;
         for one in &work {
-            left |= apply::saved::look(one.store.as_ref(), &one.plan, &options).await?;
+            left |= apply::saved::look(one.store.as_ref(), &one.plan, &one.options(&options)).await?;
         }
         Ok(left)
     };
@@ -134,6 +147,7 @@ async fn saved(global: &Global, args: &ApplyArgs, path: &Path) -> Result<Exit> {
 struct Work {
     plan: TablePlan,
     store: Arc<dyn Store>,
+    catalog: Option<Arc<dyn Catalog>>,
 }
 
 /// The stores of a run, each once, and how many answers had told us to slow down before it.
@@ -175,21 +189,23 @@ async fn carry_out(
     }
     let next = next::Next::new(rules, work.iter().map(|one| &one.plan));
     let stores = Throttled::new(work.iter().map(|one| &one.store));
+    let catalogs: Vec<Arc<dyn Catalog>> = work.iter().filter_map(|one| one.catalog.clone()).collect();
     let total = work.iter().map(|one| manifests(&one.plan)).sum();
     let progress = Progress::start(global);
-    let written = tokio::select! {
-        written = write(work, as_of, options) => written,
+    let done = tokio::select! {
+        done = write(work, as_of, options) => done,
         never = look_on(&progress, options, total) => match never {},
     };
     drop(progress);
-    let written = written?;
+    let done = done?;
     if !global.quiet {
-        let what = if written == 0 { "markers".to_owned() } else { counted(written, "manifest") };
+        let what = if done.manifests == 0 { "markers".to_owned() } else { counted(done.manifests, "manifest") };
         let throttled = match stores.since() {
             0 => String::new(),
             count => format!(", {} throttled and sent again", counted(count, "request")),
         };
         writeln!(out, "{ADDED}✓{ADDED:#} {what} written{throttled}")?;
+        registered(&mut out, &done.registered, &catalogs)?;
     }
     next.write(&mut out, global.quiet)?;
     out.flush()?;
@@ -210,18 +226,52 @@ async fn look_on(progress: &Progress, options: &Options, total: u64) -> Infallib
     }
 }
 
-/// Carries out one table after the other; says how many manifests were written.
+/// What was done to catalogs, and how many requests that took, those of the planning too.
+fn registered(out: &mut Output, done: &Registered, catalogs: &[Arc<dyn Catalog>]) -> Result<()> {
+    let mut different: Vec<&Arc<dyn Catalog>> = Vec::new();
+    for catalog in catalogs {
+        if !different.iter().any(|known| Arc::ptr_eq(known, catalog)) {
+            different.push(catalog);
+        }
+    }
+    if different.is_empty() {
+        return Ok(());
+    }
+    let requests: u64 = different.iter().map(|catalog| catalog.requests()).sum();
+    let what = match (done.tables, done.partitions) {
+        (0, 0) => "nothing to register".to_owned(),
+        (0, partitions) => format!("{} registered", counted(partitions, "partition")),
+        (tables, 0) => format!("{} registered", counted(tables, "table")),
+        (tables, partitions) => {
+            format!("{} and {} registered", counted(tables, "table"), counted(partitions, "partition"))
+        }
+    };
+    let where_to: Vec<String> = different.iter().map(|catalog| catalog.shown()).collect();
+    writeln!(out, "{ADDED}✓{ADDED:#} {what} in {}, {} in all", where_to.join(", "), counted(requests, "request"))
+}
+
+impl Work {
+    fn options(&self, options: &Options) -> Options {
+        Options { catalog: self.catalog.clone(), ..options.clone() }
+    }
+}
+
+/// Carries out one table after the other; says what was done to all of them.
 ///
 /// # Errors
 /// As [`apply::table`], with what was done to the tables before.
-async fn write(work: Vec<Work>, as_of: &str, options: &Options) -> Result<u64> {
-    let mut written = 0;
+async fn write(work: Vec<Work>, as_of: &str, options: &Options) -> Result<Done> {
+    let mut all = Done::default();
     let names: Vec<String> = work.iter().map(|one| one.plan.table.clone()).collect();
     for (number, mut one) in work.into_iter().enumerate() {
-        let done = apply::table(one.store.as_ref(), &mut one.plan, as_of, options).await;
-        written += done.map_err(|error| with_the_others(error, &names, number))?.manifests;
+        let options = one.options(options);
+        let done = apply::table(one.store.as_ref(), &mut one.plan, as_of, &options).await;
+        let done = done.map_err(|error| with_the_others(error, &names, number))?;
+        all.manifests += done.manifests;
+        all.registered.tables += done.registered.tables;
+        all.registered.partitions += done.registered.partitions;
     }
-    Ok(written)
+    Ok(all)
 }
 
 /// Says what became of the tables besides the one that failed.

@@ -48,6 +48,9 @@ impl Next {
     pub fn new<'p>(rules: &Rules, plans: impl Iterator<Item = &'p TablePlan>) -> Next {
         let of = |plan: &TablePlan| {
             let table = rules.tables.iter().find(|table| table.name == plan.table && plan.kind != Kind::Remove)?;
+            if table.catalog.is_some() {
+                return None;
+            }
             let statements = if plan.switch.is_some() { Ok(Vec::new()) } else { statements(table, plan) };
             let none = statements.as_ref().is_ok_and(Vec::is_empty);
             let widens = none && table.partitions == Partitions::Projection && has_new_partitions(plan);

@@ -20,9 +20,18 @@ pub struct PlanningArgs {
     #[arg(long)]
     accept_moves: bool,
 
-    /// Take over locations that hold manifests without a marker, or under another table's name
+    /// Take over locations that hold manifests without a marker, or under another table's name, and tables of a catalog
+    /// that are not ours
     #[arg(long)]
     adopt: bool,
+
+    /// Make the catalog's database where there is none
+    #[arg(long)]
+    create_database: bool,
+
+    /// Compare every partition of the catalog, not only those of new manifests, and mend what differs
+    #[arg(long)]
+    full: bool,
 
     /// Let rules (or rule N of TABLE) match nothing while their table is published
     #[arg(long, value_name = "TABLE:N", num_args = 0..=1, require_equals = true, default_missing_value = "")]
@@ -46,6 +55,9 @@ impl PlanningArgs {
             file: Shown(&rules.path.to_string_lossy()).to_string(),
             accept_moves: self.accept_moves,
             adopt: self.adopt,
+            create_database: self.create_database,
+            full: self.full,
+            catalog: None,
             allowed: self.allowed(rules)?,
             as_of: 0,
             now: 0,

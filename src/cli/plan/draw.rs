@@ -9,6 +9,7 @@ use crate::apply::beside::{Beside, Left};
 use crate::apply::current::{self, Planned, Planning};
 use crate::apply::lease::{self, Found};
 use crate::apply::mapped::{self, Mapped, MappedTable, Shared};
+use crate::catalog::{Catalog, Catalogs};
 use crate::cli::{Global, Progress};
 use crate::error::{Error, Result};
 use crate::listing::Sources;
@@ -57,6 +58,8 @@ pub struct DrawnTable {
     /// Lines that have left by `leave_after`.
     pub left: u64,
     pub store: Arc<dyn Store>,
+    /// Where it is registered, if anywhere.
+    pub catalog: Option<Arc<dyn Catalog>>,
 }
 
 impl Drawn {
@@ -89,6 +92,7 @@ impl Drawn {
 struct Place {
     location: Uri,
     store: Arc<dyn Store>,
+    catalog: Option<Arc<dyn Catalog>>,
     found: Result<Option<Found>>,
 }
 
@@ -112,10 +116,18 @@ pub async fn draw(
     for location in &locations {
         open.push(stores.open(location, &sources.access(location)).await?);
     }
+    let mut catalogs = Catalogs::default();
+    let mut registered = Vec::with_capacity(locations.len());
+    for table in &rules.tables {
+        registered.push(match &table.catalog {
+            Some(settings) => Some(catalogs.open(settings).await?),
+            None => None,
+        });
+    }
     let folders = stream::iter(Beside::all(rules, &open));
     let gone = folders.then(async |folder| folder.left(rules.project.as_deref()).await).concat();
-    let places = stream::iter(locations.iter().zip(&open))
-        .map(|(location, store)| place(location, store.clone(), run))
+    let places = stream::iter(locations.iter().zip(&open).zip(registered))
+        .map(|((location, store), catalog)| place(location, store.clone(), catalog, run))
         .buffered(TABLES)
         .try_collect::<Vec<Place>>();
     let (gone, places) = futures::future::join(gone, places).await;
@@ -156,12 +168,17 @@ fn commits(table: &Table, listed: &[Listed]) -> Vec<String> {
     commits
 }
 
-async fn place(location: &Uri, store: Arc<dyn Store>, run: Option<&Options>) -> Result<Place> {
+async fn place(
+    location: &Uri,
+    store: Arc<dyn Store>,
+    catalog: Option<Arc<dyn Catalog>>,
+    run: Option<&Options>,
+) -> Result<Place> {
     let found = match run {
         Some(options) => lease::wait_until_free(store.as_ref(), location, options).await,
         None => lease::read(store.as_ref(), location).await,
     };
-    Ok(Place { location: location.clone(), store, found: refusal_aside(found)? })
+    Ok(Place { location: location.clone(), store, catalog, found: refusal_aside(found)? })
 }
 
 /// Puts aside what refuses one table, so that the others are still planned; any other error ends the planning.
@@ -177,15 +194,17 @@ async fn draw_table(table: &Table, place: Place, mapped: MappedTable, planning: 
     let MappedTable { groups, traps, trapped, shared, .. } = mapped;
     let TableGroups { refused: skipped, left, .. } = groups;
     let published = place.found.as_ref().ok().and_then(|found| Some(found.as_ref()?.marker.clone()));
-    let planned = match place.found {
-        Ok(found) => refusal_aside(current::table(place.store.as_ref(), table, found, groups, planning).await)?,
+    let Place { location, store, catalog, found } = place;
+    let planning = &Planning { catalog: catalog.clone(), ..planning.clone() };
+    let planned = match found {
+        Ok(found) => refusal_aside(current::table(store.as_ref(), table, found, groups, planning).await)?,
         Err(error) => Err(error),
     };
     let Planned { plan, refusals: more } =
         planned.unwrap_or_else(|error| Planned { plan: None, refusals: vec![error] });
     refusals.extend(more);
-    let (name, location, store) = (table.name.clone(), place.location, place.store);
-    Ok(DrawnTable { name, location, published, plan, refusals, traps, trapped, shared, skipped, left, store })
+    let name = table.name.clone();
+    Ok(DrawnTable { name, location, published, plan, refusals, traps, trapped, shared, skipped, left, store, catalog })
 }
 
 async fn draw_removed(removed: &Removed, store: Arc<dyn Store>, planning: &Planning) -> Result<Option<DrawnTable>> {
@@ -202,5 +221,6 @@ async fn draw_removed(removed: &Removed, store: Arc<dyn Store>, planning: &Plann
         skipped: 0,
         left: 0,
         store,
+        catalog: None,
     }))
 }

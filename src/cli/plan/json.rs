@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::listing::survey::Listed;
 use crate::map::Why;
 use crate::map::shapes::Shapes;
+use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionChange, TableChange};
 use crate::plan::cost::Cost;
 use crate::plan::traps::{Level, On, ReaderName, Trap};
 use crate::plan::{Action, Change, Counts, Kind, PLAN_VERSION, Partition, Requirement, TablePlan, switch};
@@ -91,6 +92,24 @@ struct Planned<'d> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     commits: &'d [String],
     changes: Vec<Changed<'d>>,
+    /// Where the table is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalog: Option<Registered<'d>>,
+}
+
+#[derive(Serialize)]
+struct Registered<'d> {
+    catalog: &'d str,
+    name: &'d str,
+    creates_database: bool,
+    /// `none`, `create` or `update`.
+    table: &'static str,
+    /// Of an update.
+    fields: &'d [FieldChange],
+    compared: bool,
+    partitions: &'d [PartitionChange],
+    /// Values of partitions without a manifest that others have registered.
+    foreign: &'d [Vec<String>],
 }
 
 #[derive(Serialize)]
@@ -220,6 +239,26 @@ fn planned<'p>(plan: &'p TablePlan, location: &Uri) -> Planned<'p> {
         unfinished: plan.unfinished,
         commits: &plan.commits,
         changes: plan.changes.iter().map(changed).collect(),
+        catalog: plan.catalog.as_ref().map(registered),
+    }
+}
+
+fn registered(planned: &CatalogPlan) -> Registered<'_> {
+    let CatalogPlan { catalog, name, creates_database, compared, partitions, foreign, .. } = planned;
+    let (table, fields): (_, &[FieldChange]) = match &planned.table {
+        TableChange::None => ("none", &[]),
+        TableChange::Create => ("create", &[]),
+        TableChange::Update { fields, .. } => ("update", fields),
+    };
+    Registered {
+        catalog,
+        name,
+        creates_database: *creates_database,
+        table,
+        fields,
+        compared: *compared,
+        partitions,
+        foreign,
     }
 }
 

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use super::draw::Drawn;
 use crate::apply::beside::Left;
+use crate::apply::registration::field_shown;
 use crate::cli::Output;
 use crate::cli::show::{ADDED, DIM, REMOVED, STRONG, WARNING};
 use crate::error::Result;
 use crate::map::Why;
 use crate::plan::brakes::grouped;
+use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, TableChange};
 use crate::plan::cost::Cost;
 use crate::plan::marker::Marker;
 use crate::plan::switch::Reason;
@@ -102,10 +104,15 @@ fn table(out: &mut Output, name: &str, plan: Option<&TablePlan>, all: bool) -> R
         return writeln!(out, "{STRONG}{name}{STRONG:#}    refused");
     };
     let changes = plan.changes.len() as u64;
+    let registers = plan.catalog.as_ref().is_some_and(CatalogPlan::writes);
     if changes == 0 && plan.switch.is_none() {
-        let left_over = "no change; its marker is written, to end what an earlier apply began";
-        let what = if plan.unfinished { left_over } else { "no change" };
-        return writeln!(out, "{STRONG}{name}{STRONG:#}    {what}");
+        let what = match (registers, plan.unfinished) {
+            (true, _) => "no manifest changes",
+            (false, true) => "no change; its marker is written, to end what an earlier apply began",
+            (false, false) => "no change",
+        };
+        writeln!(out, "{STRONG}{name}{STRONG:#}    {what}")?;
+        return catalog(out, plan, all);
     }
     let kind = match plan.kind {
         _ if plan.marker_requires == Requirement::Absent => "new    ",
@@ -128,7 +135,59 @@ fn table(out: &mut Output, name: &str, plan: Option<&TablePlan>, all: bool) -> R
         let text = format!("{reason}{change}: {} becomes current", plan.directory()?.shown());
         write_wrapped(out, "  ", 2, &text)?;
     }
-    self::changes(out, plan, all)
+    self::changes(out, plan, all)?;
+    catalog(out, plan, all)
+}
+
+/// What becomes of the table in its catalog, field by field.
+fn catalog(out: &mut Output, plan: &TablePlan, all: bool) -> Result<()> {
+    let Some(planned) = &plan.catalog else { return Ok(()) };
+    if planned.writes() {
+        writeln!(out, "  in {}", shown(&planned.catalog))?;
+    }
+    if planned.creates_database {
+        writeln!(out, "  {ADDED}+{ADDED:#} the database")?;
+    }
+    let table = format!("table {}", shown(&planned.name));
+    match &planned.table {
+        TableChange::None => {}
+        TableChange::Create => writeln!(out, "  {ADDED}+{ADDED:#} {table}")?,
+        TableChange::Update { fields, .. } => {
+            writeln!(out, "  {WARNING}~{WARNING:#} {table}")?;
+            fields_changed(out, fields)?;
+        }
+    }
+    let added = planned.count(PartitionAction::Add);
+    if added > 0 {
+        writeln!(out, "  {ADDED}+{ADDED:#} {} registered", counted(added, "partition"))?;
+    }
+    let few = all || planned.partitions.len() as u64 - added <= ALL_SHOWN as u64;
+    let most = if few { usize::MAX } else { SOME_SHOWN };
+    for (action, sign, style) in [(PartitionAction::Mend, '~', WARNING), (PartitionAction::Remove, '−', REMOVED)] {
+        let of_kind = || planned.partitions.iter().filter(move |change| change.action == action);
+        for change in of_kind().take(most) {
+            let note = if action == PartitionAction::Remove { "    is registered and has no manifest" } else { "" };
+            writeln!(out, "  {style}{sign}{style:#} {}{note}", change.partition.shown())?;
+            fields_changed(out, &change.fields)?;
+        }
+        let rest = of_kind().skip(most).count() as u64;
+        if rest > 0 {
+            writeln!(out, "  {style}{sign}{style:#} … {} more", grouped(rest))?;
+        }
+    }
+    if let Some(first) = planned.foreign.first() {
+        let text = format!(
+            "{} without a manifest that others have registered stay, such as {}",
+            counted(planned.foreign.len() as u64, "partition"),
+            shown(&first.join("/"))
+        );
+        write_wrapped(out, "    ", 4, &text)?;
+    }
+    Ok(())
+}
+
+fn fields_changed(out: &mut Output, fields: &[FieldChange]) -> Result<()> {
+    fields.iter().try_for_each(|field| write_wrapped(out, "      ", 8, &field_shown(field)))
 }
 
 /// `region string in region={region}/`
@@ -394,7 +453,14 @@ fn summary(out: &mut Output, plans: &[(&TablePlan, &dyn Store)]) -> Result<()> {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{} {what}", grouped(count)))
         .collect();
-    let counts = if counts.is_empty() { "markers only".to_owned() } else { counts.join(", ") };
+    let mut counts = if counts.is_empty() { "markers only".to_owned() } else { counts.join(", ") };
+    let registered = plans.iter().filter_map(|(plan, _)| plan.catalog.as_ref());
+    let (tables, partitions) = registered.fold((0, 0), |(tables, partitions), planned| {
+        (tables + u64::from(planned.table != TableChange::None), partitions + planned.partitions.len() as u64)
+    });
+    for (count, what) in [(tables, "table"), (partitions, "partition")].into_iter().filter(|(count, _)| *count > 0) {
+        counts += &format!(", {} in the catalog", counted(count, what));
+    }
     let price = |store: &dyn Store| store.traits().dollars_per_1000_writes;
     let cost: Cost = plans.iter().map(|(plan, store)| Cost::of(plan, price(*store))).sum();
     let priced = plans.iter().any(|(_, store)| price(*store) > 0.0);

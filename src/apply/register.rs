@@ -1,0 +1,245 @@
+//! A catalog brought to what a plan says, once the manifests are there: the table, then its partitions.
+//!
+//! Whatever of it has been done before (by an earlier try, or an answer that was lost) is read back and left as it is.
+//! Killed anywhere, the next run finds `unfinished` in the marker and compares everything.
+
+use crate::catalog::{Catalog, Version};
+use crate::ddl;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::TablePlan;
+use crate::plan::catalog::{CatalogPlan, PartitionAction, PartitionChange, PartitionDefinition, TableChange};
+use crate::plan::marker::Marker;
+use crate::uri::{Shown, Uri};
+use crate::value::{HIVE_NULL, PartitionValue};
+
+use super::write::leaves_doubt;
+
+/// Partitions between two looks at the lease and at signals.
+const BATCH: usize = 1_000;
+
+/// Partitions named that could not be registered.
+const SHOWN: usize = 3;
+
+/// What was done to a catalog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Registered {
+    /// Tables made or changed.
+    pub tables: u64,
+    /// Partitions added, mended or removed.
+    pub partitions: u64,
+    /// Requests that this took.
+    pub requests: u64,
+}
+
+/// Whether a plan that was saved still fits.
+///
+/// # Errors
+/// `Stale` if the table is neither as it was when the plan was made nor as the plan makes it.
+pub(super) async fn look(catalog: &dyn Catalog, planned: &CatalogPlan) -> Result<()> {
+    if catalog.shown() != planned.catalog {
+        return Err(stale(planned).note(format!("it was made for {}", Shown(&planned.catalog))));
+    }
+    let fits = match (&planned.table, catalog.table(&planned.name).await?) {
+        (TableChange::None, there) => there.is_some(),
+        (TableChange::Create, there) => there.is_none_or(|there| planned.definition.changes(&there.table).is_empty()),
+        (TableChange::Update { version, .. }, Some(there)) => {
+            there.version.0 == *version || planned.definition.changes(&there.table).is_empty()
+        }
+        (TableChange::Update { .. }, None) => false,
+    };
+    if fits { Ok(()) } else { Err(stale(planned).note("nothing was written")) }
+}
+
+fn stale(planned: &CatalogPlan) -> Error {
+    let message = format!("`{}` in {} changed since the plan was made", Shown(&planned.name), Shown(&planned.catalog));
+    Error::new(ErrorKind::Stale, message).help("`restitch plan` again")
+}
+
+/// Does what `plan` says of its catalog; `check` is asked before each write.
+///
+/// # Errors
+/// `Conflict` if the table was changed since; of partitions the first that could not be written, once all others are; of
+/// the catalog; of `check`.
+pub(super) async fn carry_out(
+    catalog: &dyn Catalog,
+    plan: &TablePlan,
+    check: impl Fn() -> Result<()>,
+) -> Result<Registered> {
+    let Some(planned) = &plan.catalog else { return Ok(Registered::default()) };
+    let before = catalog.requests();
+    let mut done = Registered::default();
+    if planned.creates_database {
+        check()?;
+        catalog.create_database().await?;
+    }
+    check()?;
+    done.tables += u64::from(write_table(catalog, planned).await?);
+    let partitions = Work { catalog, planned, directory: plan.directory()? };
+    let changes = |action: PartitionAction| planned.partitions.iter().filter(move |change| change.action == action);
+    let mut failed = Failed::default();
+    for batch in batches(changes(PartitionAction::Add)) {
+        check()?;
+        done.partitions += partitions.add(&batch, &mut failed).await?;
+    }
+    for batch in batches(changes(PartitionAction::Mend)) {
+        check()?;
+        done.partitions += partitions.mend(&batch, &mut failed).await?;
+    }
+    for batch in batches(changes(PartitionAction::Remove)) {
+        check()?;
+        done.partitions += partitions.remove(&batch, &mut failed).await?;
+    }
+    failed.error(planned)?;
+    done.requests = catalog.requests() - before;
+    Ok(done)
+}
+
+/// Unregisters partitions that are about to lose their manifests, from the table that `marker` names, if it is ours.
+///
+/// # Errors
+/// Of the catalog, of `check`; of partitions the first that stayed.
+pub(super) async fn forget(
+    catalog: &dyn Catalog,
+    marker: &Marker,
+    values: &[&[PartitionValue]],
+    check: impl Fn() -> Result<()>,
+) -> Result<()> {
+    if values.is_empty() || marker.columns.is_empty() {
+        return Ok(());
+    }
+    let name = marker.table.to_ascii_lowercase();
+    let there = catalog.table(&name).await?.filter(|entry| {
+        entry.table.is_owned_by(&marker.table, marker.project.as_deref()) && !entry.table.partition_keys.is_empty()
+    });
+    if there.is_none() {
+        return Ok(());
+    }
+    let text = |value: &PartitionValue| value.as_str().unwrap_or(HIVE_NULL).to_owned();
+    let values: Vec<Vec<String>> = values.iter().map(|values| values.iter().map(text).collect()).collect();
+    for batch in values.chunks(BATCH) {
+        check()?;
+        if let Some((_, error)) = catalog.delete_partitions(&name, batch).await?.into_iter().next() {
+            return Err(error.note("its manifest stays until it is unregistered"));
+        }
+    }
+    Ok(())
+}
+
+fn batches<'c>(changes: impl Iterator<Item = &'c PartitionChange>) -> Vec<Vec<&'c PartitionChange>> {
+    changes.collect::<Vec<_>>().chunks(BATCH).map(<[_]>::to_vec).collect()
+}
+
+/// Says whether it wrote. What leaves doubt is read back: as desired, our own earlier try has landed.
+async fn write_table(catalog: &dyn Catalog, planned: &CatalogPlan) -> Result<bool> {
+    let written = match &planned.table {
+        TableChange::None => return Ok(false),
+        TableChange::Create => catalog.create_table(&planned.name, &planned.definition).await,
+        TableChange::Update { version, definition, removed, .. } => {
+            catalog.update_table(&planned.name, &Version(version.clone()), definition, removed).await
+        }
+    };
+    let error = match written {
+        Ok(()) => return Ok(true),
+        Err(error) if leaves_doubt(&error) => error,
+        Err(error) => return Err(error),
+    };
+    match catalog.table(&planned.name).await {
+        Ok(Some(there)) if planned.definition.changes(&there.table).is_empty() => Ok(true),
+        Ok(_) if error.kind() == ErrorKind::Conflict => Err(error
+            .note(format!("`{}` in {} changed since the plan was made", Shown(&planned.name), Shown(&planned.catalog)))
+            .help("`restitch plan` again")),
+        _ => Err(error),
+    }
+}
+
+/// Partitions that could not be written.
+#[derive(Default)]
+struct Failed {
+    count: u64,
+    errors: Vec<Error>,
+}
+
+impl Failed {
+    fn push(&mut self, error: Error) {
+        self.count += 1;
+        if self.errors.len() < SHOWN {
+            self.errors.push(error);
+        }
+    }
+
+    fn error(self, planned: &CatalogPlan) -> Result<()> {
+        let count = self.count;
+        let mut errors = self.errors.into_iter();
+        let Some(first) = errors.next() else { return Ok(()) };
+        let what = if count == 1 { "1 partition".to_owned() } else { format!("{count} partitions") };
+        let error = first.note(format!("{what} of `{}` could not be registered", Shown(&planned.name)));
+        let error = errors.fold(error, |error, other| error.note(other.message().to_owned()));
+        Err(error.note("all others were; the next apply compares them all"))
+    }
+}
+
+/// The partitions of one table.
+struct Work<'w> {
+    catalog: &'w dyn Catalog,
+    planned: &'w CatalogPlan,
+    directory: Uri,
+}
+
+impl Work<'_> {
+    fn stated(&self, change: &PartitionChange) -> PartitionDefinition {
+        let location = self.directory.join(&change.directory);
+        ddl::partition_definition(
+            &self.planned.definition,
+            &ddl::Partition { values: change.partition.values(), location },
+        )
+    }
+
+    /// Adds them; those that are there already are mended.
+    async fn add(&self, changes: &[&PartitionChange], failed: &mut Failed) -> Result<u64> {
+        let stated: Vec<PartitionDefinition> = changes.iter().map(|change| self.stated(change)).collect();
+        let refused = self.catalog.create_partitions(&self.planned.name, &stated).await?;
+        let mut done = (changes.len() - refused.len()) as u64;
+        let mut there = Vec::new();
+        for (index, error) in refused {
+            match error.kind() {
+                ErrorKind::Conflict => there.push(changes[index]),
+                _ => failed.push(error),
+            }
+        }
+        if !there.is_empty() {
+            done += self.mend(&there, failed).await?;
+        }
+        Ok(done)
+    }
+
+    /// Makes them what they should be, where they are not, and adds those that have gone.
+    async fn mend(&self, changes: &[&PartitionChange], failed: &mut Failed) -> Result<u64> {
+        let stated: Vec<PartitionDefinition> = changes.iter().map(|change| self.stated(change)).collect();
+        let values: Vec<Vec<String>> = stated.iter().map(|one| one.values.clone()).collect();
+        let there = self.catalog.partitions_of(&self.planned.name, &values).await?;
+        let (mut differ, mut absent) = (Vec::new(), Vec::new());
+        for one in stated {
+            match there.iter().find(|there| there.values == one.values) {
+                None => absent.push(one),
+                Some(there) if one.changes(there).is_empty() => {}
+                Some(there) => differ.push(one.keeping(there)),
+            }
+        }
+        let mut done = (differ.len() + absent.len()) as u64;
+        let refused = self.catalog.update_partitions(&self.planned.name, &differ).await?;
+        let added = self.catalog.create_partitions(&self.planned.name, &absent).await?;
+        for (_, error) in refused.into_iter().chain(added) {
+            done -= 1;
+            failed.push(error);
+        }
+        Ok(done)
+    }
+
+    async fn remove(&self, changes: &[&PartitionChange], failed: &mut Failed) -> Result<u64> {
+        let values: Vec<Vec<String>> = changes.iter().map(|change| self.stated(change).values).collect();
+        let refused = self.catalog.delete_partitions(&self.planned.name, &values).await?;
+        let done = (changes.len() - refused.len()) as u64;
+        refused.into_iter().for_each(|(_, error)| failed.push(error));
+        Ok(done)
+    }
+}

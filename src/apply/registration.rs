@@ -1,0 +1,280 @@
+//! A table's catalog held against its manifests: what is to be registered, mended and removed there. Reads only.
+//!
+//! A refresh reads no partitions: it adds those of new manifests. All of them are read, page by page, where the catalog may
+//! have lost touch: a table that is not there, an apply that did not end, another way of reading, or `--full`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures::TryStreamExt;
+
+use super::current::Planning;
+use crate::catalog::{Catalog, Entry};
+use crate::ddl::{self, ProjectionBuilder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionChange, TableChange, TableDefinition};
+use crate::plan::manifest::{MANIFEST, Shape};
+use crate::plan::{Action, Partition, TablePlan};
+use crate::rules::table::{Partitions, Table};
+use crate::uri::{Shown, Uri};
+use crate::value::{HIVE_NULL, PartitionValue};
+
+/// The day in UTC from which a projection reaches on.
+const DAY: &str = "%Y-%m-%d";
+
+/// The manifests of a table as they will be: keys below its directory.
+#[derive(Debug, Default)]
+pub(super) struct Manifests {
+    pub filled: Vec<String>,
+    pub emptied: Vec<String>,
+}
+
+/// Plans what becomes of `table` in `catalog`, and gives what refuses it. `plan` is what becomes of its manifests.
+///
+/// # Errors
+/// Of the catalog; `Rules` and `Unsupported` for what cannot be registered.
+pub(super) async fn plan(
+    catalog: &dyn Catalog,
+    table: &Table,
+    plan: &TablePlan,
+    manifests: &Manifests,
+    planning: &Planning,
+) -> Result<(CatalogPlan, Vec<Error>)> {
+    let directory = &plan.directory()?;
+    let shape = Shape::of(table);
+    let definition = definition(table, directory, &shape, manifests, planning)?;
+    let name = table.catalog_name();
+    let entry = catalog.table(&name).await?;
+    let mut planned = CatalogPlan {
+        catalog: catalog.shown(),
+        name,
+        creates_database: false,
+        table: TableChange::None,
+        definition,
+        compared: false,
+        partitions: Vec::new(),
+        foreign: Vec::new(),
+    };
+    let whose = Whose { table, catalog, planning };
+    let mut refusals = Vec::new();
+    let Some(entry) = entry else {
+        planned.table = TableChange::Create;
+        if !catalog.database_exists().await? {
+            planned.creates_database = planning.create_database;
+            refusals.extend((!planning.create_database).then(|| whose.no_database()));
+        }
+        planned.partitions = additions(table, &shape, manifests.filled.iter().map(String::as_str));
+        planned.compared = true;
+        return Ok((planned, refusals));
+    };
+    let fields = planned.definition.changes(&entry.table);
+    if let Some(refusal) = whose.refusal(&entry, &planned.definition, &fields) {
+        return Ok((planned, vec![refusal]));
+    }
+    let was_ours = whose.is_ours(&entry.table);
+    let compares = planning.full || plan.unfinished || plan.adopts || !was_ours || reads_otherwise(&fields);
+    if !fields.is_empty() {
+        planned.table = TableChange::Update {
+            version: entry.version.0,
+            removed: planned.definition.removed(&entry.table),
+            definition: Box::new(planned.definition.clone().keeping(&entry.table)),
+            fields,
+        };
+    }
+    if table.partitioned_by.is_empty() || table.partitions == Partitions::Projection {
+        return Ok((planned, refusals));
+    }
+    if compares {
+        compare(catalog, &mut planned, directory, &shape, manifests).await?;
+        planned.compared = true;
+    } else {
+        let created = plan.changes.iter().filter(|change| change.action == Action::Create);
+        planned.partitions = additions(table, &shape, created.map(|change| change.key.as_str()));
+    }
+    Ok((planned, refusals))
+}
+
+fn definition(
+    table: &Table,
+    directory: &Uri,
+    shape: &Shape,
+    manifests: &Manifests,
+    planning: &Planning,
+) -> Result<TableDefinition> {
+    let project = planning.project.as_deref();
+    if table.partitions != Partitions::Projection || table.partitioned_by.is_empty() {
+        return ddl::table_definition(table, project, directory, None);
+    }
+    let now = jiff::Timestamp::from_second(planning.now).unwrap_or_default();
+    let today = now.strftime(DAY).to_string();
+    let mut builder = ProjectionBuilder::new(table, directory, &today)?;
+    for values in manifests.filled.iter().filter_map(|key| shape.values(key)) {
+        builder.add(&values)?;
+    }
+    ddl::table_definition(table, project, directory, Some(&builder.finish()?))
+}
+
+/// Whether partitions may have to follow: the table was read in another way, or had its partitions projected.
+fn reads_otherwise(fields: &[FieldChange]) -> bool {
+    let of_table = |field: &str| field == "comment" || field.ends_with(".comment") || field.starts_with("parameters.");
+    fields.iter().any(|one| !of_table(&one.field) || one.field == "parameters.projection.enabled")
+}
+
+/// Partitions to add, one for each of these manifests; none for a table that registers none.
+fn additions<'k>(table: &Table, shape: &Shape, keys: impl Iterator<Item = &'k str>) -> Vec<PartitionChange> {
+    if table.partitioned_by.is_empty() || table.partitions == Partitions::Projection {
+        return Vec::new();
+    }
+    let add = |key: &str| {
+        let partition = Partition::new(shape, &shape.values(key)?);
+        Some(PartitionChange { action: PartitionAction::Add, partition, directory: folder(key), fields: Vec::new() })
+    };
+    let mut additions: Vec<PartitionChange> = keys.filter_map(add).collect();
+    additions.sort_unstable_by(|a, b| a.directory.cmp(&b.directory));
+    additions
+}
+
+/// A manifest's directory.
+fn folder(key: &str) -> String {
+    key.strip_suffix(MANIFEST).unwrap_or(key).to_owned()
+}
+
+/// Holds every partition of the catalog against the manifests.
+async fn compare(
+    catalog: &dyn Catalog,
+    planned: &mut CatalogPlan,
+    directory: &Uri,
+    shape: &Shape,
+    manifests: &Manifests,
+) -> Result<()> {
+    /// What a registered partition may stand for.
+    struct Known<'m> {
+        key: &'m str,
+        /// Whether it has lines, and so must be registered.
+        filled: bool,
+    }
+    let mut known: HashMap<Vec<String>, Known<'_>> = HashMap::new();
+    for (keys, filled) in [(&manifests.emptied, false), (&manifests.filled, true)] {
+        let of = |key: &'_ String| shape.values(key).map(|values| texts(&values));
+        known.extend(keys.iter().filter_map(|key| Some((of(key)?, Known { key, filled }))));
+    }
+    let mut changed: BTreeMap<String, PartitionChange> = BTreeMap::new();
+    let mut removed = Vec::new();
+    let mut pages = catalog.partitions(&planned.name);
+    while let Some(page) = pages.try_next().await? {
+        for there in page {
+            let Some(known) = known.remove(&there.values) else {
+                match there.is_ours() {
+                    true => removed.push(PartitionChange {
+                        action: PartitionAction::Remove,
+                        partition: named(shape, &there.values),
+                        directory: String::new(),
+                        fields: Vec::new(),
+                    }),
+                    false => planned.foreign.push(there.values),
+                }
+                continue;
+            };
+            let values = shape.values(known.key).unwrap_or_default();
+            let folder = folder(known.key);
+            let stated = ddl::Partition { location: directory.join(&folder), values };
+            let fields = ddl::partition_definition(&planned.definition, &stated).changes(&there);
+            if !fields.is_empty() {
+                let partition = named(shape, &there.values);
+                let change =
+                    PartitionChange { action: PartitionAction::Mend, partition, directory: folder.clone(), fields };
+                changed.insert(folder, change);
+            }
+        }
+    }
+    drop(pages);
+    for (values, known) in known.into_iter().filter(|(_, known)| known.filled) {
+        let (directory, partition) = (folder(known.key), named(shape, &values));
+        let add = PartitionChange { action: PartitionAction::Add, partition, directory, fields: Vec::new() };
+        changed.insert(folder(known.key), add);
+    }
+    planned.partitions = changed.into_values().chain(removed).collect();
+    Ok(())
+}
+
+/// Values as catalogs hold them.
+fn texts(values: &[PartitionValue]) -> Vec<String> {
+    values.iter().map(|value| value.as_str().unwrap_or(HIVE_NULL).to_owned()).collect()
+}
+
+fn named(shape: &Shape, values: &[String]) -> Partition {
+    let values: Vec<PartitionValue> = values.iter().map(|text| PartitionValue::new(text)).collect();
+    Partition::new(shape, &values)
+}
+
+/// What may refuse a table that the catalog has, or lacks.
+struct Whose<'a> {
+    table: &'a Table,
+    catalog: &'a dyn Catalog,
+    planning: &'a Planning,
+}
+
+impl Whose<'_> {
+    fn is_ours(&self, there: &TableDefinition) -> bool {
+        there.is_owned_by(&self.table.name, self.planning.project.as_deref())
+    }
+
+    fn refusal(&self, entry: &Entry, stated: &TableDefinition, fields: &[FieldChange]) -> Option<Error> {
+        let (name, catalog) = (Shown(&self.table.name), self.catalog.shown());
+        let refused = |kind, message: String| Error::new(kind, message);
+        if let Some(what) = entry.table.other_kind(entry.table_type.as_deref()) {
+            let message = format!("`{name}` in {catalog} is {what}");
+            return Some(
+                refused(ErrorKind::Ownership, message)
+                    .note("no manifest can stand behind it")
+                    .help("give the table of the rule file another name"),
+            );
+        }
+        if !self.is_ours(&entry.table) && !self.planning.adopt {
+            let whose = match entry.table.owner() {
+                Some(owner) => format!("it says that it is {}", Shown(&owner)),
+                None => "nothing in it says that restitch made it".to_owned(),
+            };
+            let mut error =
+                refused(ErrorKind::Ownership, format!("there is a table `{name}` in {catalog}, which is not ours"))
+                    .note(whose)
+                    .note(format!("its location is {}", Shown(&entry.table.storage.location)));
+            for one in fields.iter().take(FIELDS_SHOWN) {
+                error = error.note(field_shown(one));
+            }
+            if fields.len() > FIELDS_SHOWN {
+                error = error.note(format!("and {} fields more", fields.len() - FIELDS_SHOWN));
+            }
+            return Some(error.help(
+                "--adopt takes it over and changes these fields; its owner, its comments and all other parameters stay",
+            ));
+        }
+        stated.is_keyed_otherwise(&entry.table).then(|| {
+            let message = format!("the partition columns of `{name}` in {catalog} are others than the rules say");
+            let keys = |table: &TableDefinition| match table.partition_keys.as_slice() {
+                [] => "none".to_owned(),
+                keys => keys.iter().map(|key| format!("{} {}", key.name, key.hive_type)).collect::<Vec<_>>().join(", "),
+            };
+            refused(ErrorKind::Moves, message)
+                .note(format!("there: {}", Shown(&keys(&entry.table))))
+                .note(format!("here: {}", Shown(&keys(stated))))
+                .help(format!("no table changes those; drop it there (an external table keeps its files) and apply again: DROP TABLE {name}"))
+        })
+    }
+
+    fn no_database(&self) -> Error {
+        let message = format!("there is no {}", self.catalog.shown());
+        Error::new(ErrorKind::Ownership, message)
+            .note(format!("table `{}` is to be registered there", Shown(&self.table.name)))
+            .help("--create-database makes it; or name another one: [catalog] database = \"…\"")
+    }
+}
+
+/// Fields named with a table that is not ours.
+const FIELDS_SHOWN: usize = 12;
+
+/// `location: s3://b/x/ → s3://b/y/`
+pub fn field_shown(change: &FieldChange) -> String {
+    let text =
+        |text: &Option<String>| text.as_deref().map_or_else(|| "nothing".to_owned(), |text| Shown(text).to_string());
+    format!("{}: {} → {}", Shown(&change.field), text(&change.old), text(&change.new))
+}

@@ -1,0 +1,436 @@
+//! Tables and their partitions in a catalog, kept as manifests are: with the library, a store and a catalog in memory.
+#![cfg(feature = "io")]
+
+mod published;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use restitch::apply::current::{Planned, Planning};
+use restitch::apply::{self, Options, prune};
+use restitch::catalog::memory::{Fault, Memory as Catalog, Operation};
+use restitch::catalog::{Catalog as _, EXTERNAL_TABLE};
+use restitch::error::{Error, ErrorKind, Result};
+use restitch::map::group::TableGroups;
+use restitch::plan::TablePlan;
+use restitch::plan::catalog::{CatalogPlan, PartitionAction, PartitionDefinition, TableChange, TableDefinition};
+use restitch::rules::table::{Column, Partitions, Table};
+use restitch::store::memory::Memory as Store;
+
+use published::{group, groups, table};
+
+/// A table by region in a store and a catalog.
+struct World {
+    store: Store,
+    catalog: Catalog,
+    table: Table,
+}
+
+impl World {
+    fn new() -> World {
+        World { store: Store::new(), catalog: Catalog::new(), table: table("taxes", &["region string"], 1) }
+    }
+
+    fn planning(&self) -> Planning {
+        Planning { catalog: Some(Arc::new(self.catalog.clone())), now: 1_700_000_000, ..published::planning() }
+    }
+
+    fn listed(&self, regions: &[&str]) -> TableGroups {
+        let groups_of = regions.iter().map(|region| group(&[region], &[&format!("s3://data/1/{region}.csv")]));
+        groups(&self.table, groups_of.collect())
+    }
+
+    async fn planned(&self, regions: &[&str], planning: &Planning) -> Planned {
+        published::plan(&self.store, &self.table, self.listed(regions), planning).await.expect("a plan")
+    }
+
+    /// The plan, which nothing refuses.
+    async fn plan(&self, regions: &[&str]) -> TablePlan {
+        self.plan_with(regions, &self.planning()).await
+    }
+
+    async fn plan_with(&self, regions: &[&str], planning: &Planning) -> TablePlan {
+        let planned = self.planned(regions, planning).await;
+        assert!(planned.refusals.is_empty(), "{:?}", planned.refusals);
+        planned.plan.expect("a plan")
+    }
+
+    /// What refuses it, in one.
+    async fn refused(&self, regions: &[&str], planning: &Planning) -> Error {
+        let mut refusals = self.planned(regions, planning).await.refusals;
+        assert_eq!(refusals.len(), 1, "{refusals:?}");
+        refusals.remove(0)
+    }
+
+    async fn carry_out(&self, mut plan: TablePlan) -> Result<apply::refresh::Done> {
+        let mut options = Options::new("a-plan")?;
+        options.plan = format!("plan-{}", self.catalog.requests());
+        options.catalog = Some(Arc::new(self.catalog.clone()));
+        apply::table(&self.store, &mut plan, "2026-11-22T10:00:00Z", &options).await
+    }
+
+    async fn apply(&self, regions: &[&str]) -> apply::refresh::Done {
+        self.carry_out(self.plan(regions).await).await.expect("it is carried out")
+    }
+
+    fn there(&self) -> (TableDefinition, Vec<PartitionDefinition>) {
+        self.catalog.snapshot().remove("taxes").expect("the table is registered")
+    }
+
+    fn registered(&self) -> Vec<String> {
+        self.there().1.into_iter().map(|partition| partition.values.join("/")).collect()
+    }
+
+    /// Plans again, in full too: nothing is left to be done.
+    async fn settles(&self, regions: &[&str]) {
+        for full in [false, true] {
+            let plan = self.plan_with(regions, &Planning { full, ..self.planning() }).await;
+            assert!(!plan.writes(), "full = {full}: {plan:?}");
+        }
+    }
+}
+
+fn catalog_of(plan: &TablePlan) -> &CatalogPlan {
+    plan.catalog.as_ref().expect("it is in a catalog")
+}
+
+/// `~ region=amer location`
+fn changes(plan: &TablePlan) -> Vec<String> {
+    let planned = catalog_of(plan);
+    let mut told = Vec::new();
+    match &planned.table {
+        TableChange::None => {}
+        TableChange::Create => told.push("+ table".to_owned()),
+        TableChange::Update { fields, .. } => told.extend(fields.iter().map(|field| format!("~ {}", field.field))),
+    }
+    for change in &planned.partitions {
+        let sign = match change.action {
+            PartitionAction::Add => '+',
+            PartitionAction::Mend => '~',
+            PartitionAction::Remove => '-',
+        };
+        let fields: String = change.fields.iter().map(|field| format!(" {}", field.field)).collect();
+        told.push(format!("{sign} {}{fields}", change.partition.shown()));
+    }
+    told
+}
+
+#[tokio::test]
+async fn a_first_apply_registers_all() {
+    let world = World::new();
+    let plan = world.plan(&["amer", "emea"]).await;
+    assert_eq!(changes(&plan), ["+ table", "+ region=amer", "+ region=emea"]);
+    let done = world.carry_out(plan).await.unwrap();
+    assert_eq!((done.registered.tables, done.registered.partitions), (1, 2));
+    let (table, partitions) = world.there();
+    assert_eq!(table.parameters["EXTERNAL"], "TRUE");
+    assert_eq!(table.parameters["restitch.table"], "taxes");
+    assert_eq!(table.storage.location, "s3://published/taxes/");
+    assert_eq!(partitions[0].storage.location, "s3://published/taxes/region=amer/");
+    assert_eq!(
+        (partitions[0].storage.serde.as_str(), &partitions[0].columns),
+        (table.storage.serde.as_str(), &table.columns)
+    );
+    world.settles(&["amer", "emea"]).await;
+}
+
+/// 20,000 partitions and 3 new ones: as many requests as with 20.
+#[tokio::test]
+async fn a_refresh_takes_no_more_requests_for_more_partitions() {
+    let mut taken = Vec::new();
+    for count in [20, 20_000] {
+        let world = World::new();
+        let regions: Vec<String> = (0..count + 3).map(|n| format!("r{n:05}")).collect();
+        let regions: Vec<&str> = regions.iter().map(String::as_str).collect();
+        world.apply(&regions[..count]).await;
+        let before = world.catalog.requests();
+        let done = world.apply(&regions).await;
+        assert_eq!(done.registered.partitions, 3);
+        assert_eq!(world.there().1.len(), count + 3);
+        taken.push((world.catalog.requests() - before, done.registered.requests));
+    }
+    assert_eq!(taken, [(2, 1), (2, 1)], "one reads the table, one adds three partitions");
+}
+
+#[tokio::test]
+async fn an_emptied_partition_stays_until_it_is_pruned() {
+    let world = World::new();
+    world.apply(&["amer", "emea", "apac"]).await;
+    let mut planning = world.planning();
+    planning.allowed.removals = true;
+    world.carry_out(world.plan_with(&["amer"], &planning).await).await.unwrap();
+    assert_eq!(world.registered(), ["amer", "apac", "emea"]);
+    world.settles(&["amer"]).await;
+
+    world.store.advance(25 * 60 * 60);
+    let pruning = prune::of_table(&world.store, None, &world.table).await.unwrap().unwrap();
+    let mut options = Options::new("a-prune").unwrap();
+    options.catalog = Some(Arc::new(world.catalog.clone()));
+    // Where it cannot be unregistered, nothing is deleted.
+    world.catalog.set_script(|call| {
+        (call.operation == Operation::DeletePartitions).then_some(Fault::Item(1, ErrorKind::Denied))
+    });
+    let error = prune::carry_out(&world.store, &pruning, &options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    world.catalog.clear_script();
+    let pruning = prune::of_table(&world.store, None, &world.table).await.unwrap().unwrap();
+    assert_eq!(prune::carry_out(&world.store, &pruning, &options).await.unwrap(), 2);
+    assert_eq!(world.registered(), ["amer"]);
+    world.settles(&["amer"]).await;
+}
+
+#[tokio::test]
+async fn one_field_changed_by_hand_is_one_change_and_is_mended() {
+    let world = World::new();
+    world.apply(&["amer", "emea"]).await;
+    world.catalog.mark("taxes", None, "owner", "ada");
+    world.catalog.edit("taxes", |table| {
+        table.columns[0].hive_type = "int".to_owned();
+        table.parameters.insert("theirs".to_owned(), "1".to_owned());
+    });
+    let plan = world.plan(&["amer", "emea"]).await;
+    assert_eq!(changes(&plan), ["~ columns.id"]);
+    world.carry_out(plan).await.unwrap();
+    let (table, _) = world.there();
+    assert_eq!((table.columns[0].hive_type.as_str(), table.parameters["theirs"].as_str()), ("bigint", "1"));
+    assert_eq!(world.catalog.marks("taxes", None)["owner"], "ada");
+    world.settles(&["amer", "emea"]).await;
+}
+
+#[tokio::test]
+async fn full_finds_what_became_of_partitions() {
+    let world = World::new();
+    world.apply(&["amer", "emea", "apac"]).await;
+    world.catalog.edit_partitions("taxes", |partitions| {
+        partitions.retain(|partition| partition.values != ["amer"]);
+        let emea = partitions.iter_mut().find(|partition| partition.values == ["emea"]).unwrap();
+        emea.storage.location = "s3://elsewhere/".to_owned();
+        emea.parameters.insert("theirs".to_owned(), "1".to_owned());
+        let mut ours = partitions[0].clone();
+        ours.values = vec!["long gone".to_owned()];
+        let mut theirs = ours.clone();
+        theirs.values = vec!["theirs".to_owned()];
+        theirs.parameters.clear();
+        partitions.extend([ours, theirs]);
+    });
+    let regions = ["amer", "emea", "apac"];
+    assert!(!world.plan(&regions).await.writes(), "a refresh reads no partitions");
+    let plan = world.plan_with(&regions, &Planning { full: true, ..world.planning() }).await;
+    assert_eq!(changes(&plan), ["+ region=amer", "~ region=emea location", "- region=long gone"]);
+    assert_eq!(catalog_of(&plan).foreign, [["theirs".to_owned()]]);
+    world.carry_out(plan).await.unwrap();
+    assert_eq!(world.registered(), ["amer", "apac", "emea", "theirs"]);
+    let emea = world.there().1.into_iter().find(|partition| partition.values == ["emea"]).unwrap();
+    assert_eq!(emea.storage.location, "s3://published/taxes/region=emea/");
+    assert_eq!(emea.parameters["theirs"], "1");
+    world.settles(&regions).await;
+}
+
+/// A new partition that is registered already is compared and mended.
+#[tokio::test]
+async fn a_partition_that_is_there_already_is_mended() {
+    let world = World::new();
+    world.apply(&["amer"]).await;
+    world.catalog.edit_partitions("taxes", |partitions| {
+        let mut early = partitions[0].clone();
+        early.values = vec!["emea".to_owned()];
+        partitions.push(early);
+    });
+    world.apply(&["amer", "emea"]).await;
+    let emea = world.there().1.into_iter().find(|partition| partition.values == ["emea"]).unwrap();
+    assert_eq!(emea.storage.location, "s3://published/taxes/region=emea/");
+    world.settles(&["amer", "emea"]).await;
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_ours_is_taken_over_only_when_asked() {
+    let world = World::new();
+    world.apply(&["amer"]).await;
+    world.catalog.edit("taxes", |table| {
+        table.parameters.remove("restitch.table");
+        table.parameters.insert("theirs".to_owned(), "1".to_owned());
+        table.storage.serde = "org.apache.hadoop.hive.serde2.OpenCSVSerde".to_owned();
+    });
+    let error = world.refused(&["amer"], &world.planning()).await;
+    assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Ownership, 3));
+    assert!(error.help_text().unwrap().starts_with("--adopt"), "{error:?}");
+    assert!(error.notes().iter().any(|note| note.starts_with("serde: ")), "{:?}", error.notes());
+    let plan = world.plan_with(&["amer"], &Planning { adopt: true, ..world.planning() }).await;
+    assert_eq!(changes(&plan), ["~ serde", "~ parameters.restitch.table"]);
+    assert!(catalog_of(&plan).compared, "partitions of a table that was not ours may be anything");
+    world.carry_out(plan).await.unwrap();
+    assert_eq!(world.there().0.parameters["theirs"], "1");
+    world.settles(&["amer"]).await;
+}
+
+#[tokio::test]
+async fn views_and_managed_tables_are_never_taken_over() {
+    let world = World::new();
+    world.apply(&["amer"]).await;
+    for (kind, what) in [("VIRTUAL_VIEW", "is a view"), ("MANAGED_TABLE", "is a managed table"), (EXTERNAL_TABLE, "")] {
+        world.catalog.mark("taxes", None, "table_type", kind);
+        let planned = world.planned(&["amer"], &Planning { adopt: true, ..world.planning() }).await;
+        match planned.refusals.first() {
+            Some(error) => assert!(!what.is_empty() && error.message().contains(what), "{error:?}"),
+            None => assert_eq!(what, ""),
+        }
+    }
+    world.catalog.edit("taxes", |table| drop(table.parameters.insert("table_type".to_owned(), "ICEBERG".to_owned())));
+    assert!(world.refused(&["amer"], &world.planning()).await.message().contains("an Iceberg table"));
+}
+
+#[tokio::test]
+async fn other_partition_columns_are_refused() {
+    let world = World::new();
+    world.apply(&["amer"]).await;
+    world.catalog.edit("taxes", |table| table.partition_keys[0].hive_type = "int".to_owned());
+    let error = world.refused(&["amer"], &world.planning()).await;
+    assert_eq!(error.kind(), ErrorKind::Moves);
+    assert!(error.help_text().unwrap().contains("DROP TABLE taxes"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_missing_database_is_made_only_when_asked() {
+    let world = World { catalog: Catalog::without_database(), ..World::new() };
+    let error = world.refused(&["amer"], &world.planning()).await;
+    assert!(error.exit_code() == 3 && error.help_text().unwrap().starts_with("--create-database"), "{error:?}");
+    let plan = world.plan_with(&["amer"], &Planning { create_database: true, ..world.planning() }).await;
+    assert!(catalog_of(&plan).creates_database);
+    world.carry_out(plan).await.unwrap();
+    world.settles(&["amer"]).await;
+}
+
+/// Projection's properties instead of partitions; a wider range reaches the table; back again, all are registered.
+#[tokio::test]
+async fn projection_is_kept_up_to_date() {
+    let mut world = World::new();
+    world.table.partitions = Partitions::Projection;
+    world.apply(&["amer", "emea"]).await;
+    let (table, partitions) = world.there();
+    assert_eq!(partitions, []);
+    assert_eq!(table.parameters["projection.region.values"], "amer,emea");
+    assert_eq!(table.parameters["storage.location.template"], "s3://published/taxes/region=${region}/");
+    let plan = world.plan(&["amer", "apac", "emea"]).await;
+    assert_eq!(changes(&plan), ["~ parameters.projection.region.values"]);
+    world.carry_out(plan).await.unwrap();
+
+    world.table.partitions = Partitions::Registered;
+    world.apply(&["amer", "apac", "emea"]).await;
+    assert_eq!(world.registered(), ["amer", "apac", "emea"]);
+    assert!(
+        world.there().0.parameters.keys().all(|name| !name.starts_with("projection.") && !name.starts_with("storage."))
+    );
+    world.settles(&["amer", "apac", "emea"]).await;
+}
+
+#[tokio::test]
+async fn a_table_without_partitions_is_registered_alone() {
+    let world = World { table: table("taxes", &[], 1), ..World::new() };
+    let listed = || groups(&world.table, vec![group(&[], &["s3://data/1/a.csv"])]);
+    let planned = published::plan(&world.store, &world.table, listed(), &world.planning()).await.unwrap();
+    world.carry_out(planned.plan.unwrap()).await.unwrap();
+    assert!(world.there().1.is_empty() && world.there().0.partition_keys.is_empty());
+    let planned = published::plan(&world.store, &world.table, listed(), &world.planning()).await.unwrap();
+    assert!(!planned.plan.unwrap().writes());
+}
+
+#[tokio::test]
+async fn what_others_did_between_plan_and_apply_is_a_lost_race() {
+    let world = World::new();
+    world.apply(&["amer"]).await;
+    world.catalog.edit("taxes", |table| table.columns[0].hive_type = "int".to_owned());
+    let plan = world.plan(&["amer"]).await;
+    world.catalog.edit("taxes", |table| drop(table.parameters.insert("theirs".to_owned(), "1".to_owned())));
+    let error = world.carry_out(plan).await.unwrap_err();
+    assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Conflict, 4));
+    world.apply(&["amer"]).await;
+    assert_eq!(world.there().0.parameters["theirs"], "1");
+    world.settles(&["amer"]).await;
+}
+
+#[tokio::test]
+async fn a_partition_that_cannot_be_registered_is_said_and_the_others_are() {
+    let world = World::new();
+    world.catalog.set_script(|call| {
+        (call.operation == Operation::CreatePartitions).then_some(Fault::Item(1, ErrorKind::Denied))
+    });
+    let error = world.carry_out(world.plan(&["amer", "apac", "emea"]).await).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.notes().iter().any(|note| note.starts_with("1 partition of `taxes`")), "{:?}", error.notes());
+    assert_eq!(world.registered(), ["amer", "emea"]);
+    world.catalog.clear_script();
+    assert!(world.plan(&["amer", "apac", "emea"]).await.unfinished);
+    world.apply(&["amer", "apac", "emea"]).await;
+    assert_eq!(world.registered(), ["amer", "apac", "emea"]);
+    world.settles(&["amer", "apac", "emea"]).await;
+}
+
+/// Every call to the catalog fails once in each way, or is the last that the process makes; the next run comes to the same
+/// end.
+#[tokio::test(start_paused = true)]
+async fn cut_off_anywhere_it_comes_to_the_same_end() {
+    let regions = ["amer", "apac", "emea"];
+    let straight = World::new();
+    straight.apply(&["amer"]).await;
+    straight.apply(&regions).await;
+    let faults = [
+        Fault::Throttled,
+        Fault::Denied,
+        Fault::LostRequest,
+        Fault::LostAnswer,
+        Fault::LandedConflict,
+        Fault::KilledBefore,
+        Fault::KilledAfter,
+    ];
+    let mut struck = BTreeMap::new();
+    for fault in faults {
+        for first in [&regions[..1], &[]] {
+            for at in 0.. {
+                let world = World::new();
+                if !first.is_empty() {
+                    world.apply(first).await;
+                    world.catalog.edit("taxes", |table| table.columns[0].hive_type = "int".to_owned());
+                }
+                let plan = world.plan(&regions).await;
+                let (mut calls, hit) = (0, Arc::new(std::sync::Mutex::new(None)));
+                let seen = hit.clone();
+                world.catalog.set_script(move |call| {
+                    calls += 1;
+                    (calls == at + 1).then(|| *seen.lock().unwrap() = Some(call.operation))?;
+                    Some(fault)
+                });
+                let run = tokio::time::timeout(Duration::from_secs(30), world.carry_out(plan)).await;
+                world.catalog.clear_script();
+                let Some(operation) = *hit.lock().unwrap() else { break };
+                *struck.entry(format!("{operation:?}")).or_insert(0) += 1;
+                if !matches!(run, Ok(Ok(_))) {
+                    world.store.advance(61);
+                }
+                world.apply(&regions).await;
+                assert_eq!(world.catalog.snapshot(), straight.catalog.snapshot(), "{fault:?} at {operation:?}");
+                assert_eq!(world.store.snapshot().len(), straight.store.snapshot().len());
+                world.settles(&regions).await;
+            }
+        }
+    }
+    assert!(["CreateTable", "UpdateTable", "CreatePartitions"].iter().all(|call| struck[*call] >= 7), "{struck:?}");
+}
+
+#[tokio::test]
+async fn columns_keep_the_comments_that_others_gave_them() {
+    let mut world = World::new();
+    world.apply(&["amer"]).await;
+    world.catalog.edit("taxes", |table| table.columns[0].comment = Some("theirs".to_owned()));
+    world.table.properties = vec![("classification".to_owned(), "csv".to_owned())];
+    world.apply(&["amer"]).await;
+    let (table, _) = world.there();
+    assert_eq!(
+        (table.columns[0].comment.as_deref(), table.parameters["classification"].as_str()),
+        (Some("theirs"), "csv")
+    );
+    world.table.columns[0] = Column { comment: Some("ours".to_owned()), ..world.table.columns[0].clone() };
+    world.apply(&["amer"]).await;
+    assert_eq!(world.there().0.columns[0].comment.as_deref(), Some("ours"));
+    world.settles(&["amer"]).await;
+}
