@@ -436,6 +436,17 @@ match = 'lakefs://repo/main/taxes/region={region:hive}/*.csv'
     }
 
     #[test]
+    fn a_location_in_the_storage_namespace_is_looked_up() {
+        let lake = Lake::open(&RULES.replace("'tables/{table}/'", "'{storage_namespace}/tables/{table}/'"));
+        lake.server.commit("repo", "main");
+        let explained = lake.run("explain lakefs://repo/main/taxes/region=amer/1.csv").assert(0).out;
+        assert!(explained.contains("s3://bucket/repo/tables/taxes/region=amer/symlink.txt"), "{explained}");
+        lake.server.script(|call| call.target.ends_with("/repo").then_some(Fault::Status(403, "no", None)));
+        let refused = lake.run("check").assert(1).out;
+        assert!(refused.contains("fs:ReadRepository on arn:lakefs:fs:::repository/repo"), "{refused}");
+    }
+
+    #[test]
     fn one_run_sees_one_commit_in_all_its_tables() {
         let second = RULES.split_once("[table.taxes]").unwrap().1.replace("table.taxes", "table.others");
         let rules = format!("{RULES}\n[table.others]{}", second.replace("/taxes/region", "/others/region"));

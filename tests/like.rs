@@ -1,4 +1,4 @@
-//! `like`: a table whose definition is elsewhere. What a rule file lacks is said, and what is then given is taken.
+//! `like`: a table whose definition is elsewhere, and `{storage_namespace}`. What a rule file lacks is said, and what is then given is taken.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use restitch::error::{Error, ErrorKind};
 use restitch::rules::file::{Loaded, load_with};
 use restitch::rules::format::{self, FormatOptions};
 use restitch::rules::table::{Access, Column, Format, Table};
-use restitch::rules::{Definition, Given, Like};
+use restitch::rules::{Definition, Given, Like, Repository};
 use restitch::uri::Uri;
 
 /// A table `t` with these lines, whose rule binds `region` and `dt`.
@@ -95,4 +95,66 @@ fn why_there_is_no_definition_stands_at_the_key() {
     let error = loaded.diagnostics.iter().find(|one| one.message.starts_with("cannot take the definition")).unwrap();
     assert_eq!((&*error.label, &error.notes[..]), ("there is no repository", &["404".to_owned()][..]));
     assert_eq!(error.help.as_deref(), Some("look"));
+}
+
+/// A table whose rules list these prefixes.
+fn placed(location: &str, prefixes: &[&str], given: &Given) -> Loaded {
+    let rules: String = prefixes.iter().map(|it| format!("[[table.t.rule]]\nmatch = '{it}*.csv'\n")).collect();
+    let text = format!("[table.t]\nlocation = '{location}'\n{rules}");
+    load_with(&text, Path::new("restitch.toml"), Path::new("/rules"), &|_| unreachable!(), given)
+}
+
+fn repository(name: &str) -> Repository {
+    Repository { name: name.into(), access: Access::default() }
+}
+
+fn namespaces(of: &[(&str, &str)]) -> Given {
+    let mut given = Given::default();
+    for (name, namespace) in of {
+        given.place(repository(name), Ok(Uri::parse(namespace).unwrap()));
+    }
+    given
+}
+
+#[test]
+fn a_location_begins_with_the_namespace_of_the_repository_that_is_listed() {
+    let location = "{storage_namespace}/symlinks/{table}/";
+    let both = ["lakefs://repo/main/x/", "lakefs://other/main/x/"];
+    let lacking = placed(location, &both, &Given::default());
+    assert!(lacking.rules.is_none());
+    assert_eq!(lacking.lacking_namespaces, [repository("repo"), repository("other")]);
+
+    for (namespace, expected) in [
+        ("s3://b/repo/", "s3://b/repo/symlinks/t/"),
+        ("s3://b/", "s3://b/symlinks/t/"),
+        ("gs://b/r/", "gs://b/r/symlinks/t/"),
+    ] {
+        let loaded = placed(location, &both[..1], &namespaces(&[("repo", namespace)]));
+        assert_eq!(loaded.rules.unwrap().tables[0].location.as_ref().unwrap().raw(), expected);
+    }
+    let same = namespaces(&[("repo", "s3://b/r/"), ("other", "s3://b/r/")]);
+    assert!(placed(location, &both, &same).rules.is_some());
+}
+
+#[test]
+fn a_namespace_that_is_open_is_an_error() {
+    let two = namespaces(&[("repo", "s3://b/r/"), ("other", "s3://b/o/")]);
+    for (location, prefixes, says) in [
+        (
+            "{storage_namespace}/{table}/",
+            ["lakefs://repo/main/x/", "lakefs://other/main/x/"],
+            "several storage namespaces",
+        ),
+        ("{storage_namespace}/{table}/", ["s3://b/x/", "s3://b/y/"], "no repository of lakeFS is listed"),
+        ("{storage_namespace}x/{table}/", ["lakefs://repo/main/x/", "lakefs://repo/main/y/"], "no `/` behind"),
+        (
+            "s3://b/{storage_namespace}/",
+            ["lakefs://repo/main/x/", "lakefs://repo/main/y/"],
+            "`{storage_namespace}` in a location",
+        ),
+    ] {
+        let loaded = placed(location, &prefixes, &two);
+        assert!(loaded.rules.is_none() && loaded.lacking_namespaces.is_empty());
+        assert!(loaded.diagnostics.iter().any(|one| one.message.contains(says)), "{:?}", loaded.diagnostics);
+    }
 }

@@ -6,7 +6,7 @@ use super::Global;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::diagnostic::{self, Lines};
 use crate::rules::table::Rules;
-use crate::rules::{self, Definition, Diagnostic, Given, Like, Loaded, Severity};
+use crate::rules::{self, Definition, Diagnostic, Given, Like, Loaded, Repository, Severity};
 use crate::uri::{Bucket, Shown, Uri};
 
 /// A rule file that could be read, with or without mistakes.
@@ -28,7 +28,11 @@ impl RuleFile {
         let read = |ddl: &Path| std::fs::read_to_string(ddl).map_err(|error| Error::io(shown(ddl), error));
         let mut given = Given::default();
         let mut loaded = rules::load_with(&text, path, folder, &read, &given);
-        while !loaded.lacking.is_empty() {
+        while !(loaded.lacking.is_empty() && loaded.lacking_namespaces.is_empty()) {
+            for repository in loaded.lacking_namespaces {
+                let namespace = namespace(&repository).await;
+                given.place(repository, namespace);
+            }
             for like in loaded.lacking {
                 let definition = definition(&like).await;
                 given.define(like, definition);
@@ -88,6 +92,17 @@ async fn definition(like: &Like) -> Result<Definition> {
         #[cfg(not(feature = "lakefs"))]
         Like::LakeFs { uri, .. } => Err(crate::listing::sources::without_feature(uri, "lakefs")),
     }
+}
+
+/// Where a repository keeps its objects.
+async fn namespace(repository: &Repository) -> Result<Uri> {
+    #[cfg(feature = "lakefs")]
+    return crate::listing::lakefs::LakeFs::open(&repository.access)?.storage_namespace(&repository.name).await;
+    #[cfg(not(feature = "lakefs"))]
+    Err(crate::listing::sources::without_feature(
+        &Uri::new(Bucket::new(crate::uri::Scheme::LakeFs, &repository.name), ""),
+        "lakefs",
+    ))
 }
 
 /// The object that an argument names: a URI, or a local file's path.

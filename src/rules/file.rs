@@ -14,7 +14,7 @@ use super::column::{self, as_name, is_name};
 use super::ddl_in;
 use super::diagnostic::{Diagnostic, Inside, Lines, Severity};
 use super::format::{self, FormatOptions};
-use super::given::{Definition, Given, Like};
+use super::given::{Definition, Given, Like, Repository};
 use super::keys::{self, NAME};
 use super::location;
 use super::mend;
@@ -23,10 +23,10 @@ use super::shape::{self, Name, Node, Scalar, Text, did_you_mean};
 use super::sound::{self, Sound};
 use super::table::{
     Access, Claim, Column, Engine, Exclude, Format, Layout, Limits, ListingSource, Lookup, OnTrap, Partitions, Pick,
-    PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl,
+    PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl, access,
 };
 use crate::error::Result;
-use crate::uri::{Bucket, Shown, Uri};
+use crate::uri::{Bucket, Scheme, Shown, Uri};
 
 /// What came of reading a rule file.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// What the file names and nobody has given yet, each once; where there is some, it is among the errors.
     pub lacking: Vec<Like>,
+    /// The same, of repositories whose storage namespace a location begins with.
+    pub lacking_namespaces: Vec<Repository>,
 }
 
 /// How `ddl = "taxes.sql"` is read: the absolute path in, its text out.
@@ -70,10 +72,12 @@ pub fn load_with(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>, g
     let context =
         Context { lines: &lines, base_dir: &base, lookups: Vec::new(), broken_lines: &unread_lines, headers: &headers };
     let file = Node::new(&mended.text, document.get_ref(), &keys::FILE, 0..0);
-    let mut reader = Reader { context, read, given, lacking: Vec::new(), base_dir, path, found };
+    let mut reader =
+        Reader { context, read, given, lacking: Vec::new(), lacking_namespaces: Vec::new(), base_dir, path, found };
     let (rules, drafts) = reader.file(&file, path);
     let mut diagnostics = std::mem::take(&mut reader.found);
     let lacking = std::mem::take(&mut reader.lacking);
+    let lacking_namespaces = std::mem::take(&mut reader.lacking_namespaces);
     // A line that TOML could not read says nothing true about anything else.
     diagnostics.retain(|one| bad_lines.binary_search(&lines.line(one.span.start)).is_err());
     let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error);
@@ -84,10 +88,10 @@ pub fn load_with(text: &str, path: &Path, base_dir: &Path, read: ReadFile<'_>, g
     diagnostics.extend(mended.errors.iter().cloned());
     let diagnostics = merged(diagnostics);
     if error_lines.is_empty() {
-        return Loaded { rules: Some(rules), sound: None, diagnostics, lacking };
+        return Loaded { rules: Some(rules), sound: None, diagnostics, lacking, lacking_namespaces };
     }
     let sound = sound::sound(&reader.context, &drafts, file.section("defaults").as_ref(), rules, &error_lines);
-    Loaded { rules: None, sound: Some(sound), diagnostics, lacking }
+    Loaded { rules: None, sound: Some(sound), diagnostics, lacking, lacking_namespaces }
 }
 
 /// Notes of one mistake that are shown.
@@ -143,6 +147,7 @@ struct Reader<'c> {
     read: ReadFile<'c>,
     given: &'c Given,
     lacking: Vec<Like>,
+    lacking_namespaces: Vec<Repository>,
     base_dir: &'c Path,
     /// The rule file's name for messages.
     path: &'c Path,
@@ -292,7 +297,7 @@ impl<'c> Reader<'c> {
         for (name, value) in file.map("removed").unwrap_or_default() {
             self.name(&name, "table");
             let Some(text) = file.as_text(value) else { continue };
-            if let Some(location) = location::read(&text, name.value, self.context.base_dir, &mut self.found) {
+            if let Some(location) = location::read(&text, name.value, None, self.context.base_dir, &mut self.found) {
                 removed.push((Removed { name: name.value.to_owned(), location }, text));
             }
         }
@@ -328,10 +333,6 @@ impl<'c> Reader<'c> {
             partition_spans = vec![data.span.clone(); data.partitioned_by.len()];
             partitioned_by = data.partitioned_by;
         }
-        let location_text = layers.one("location", Node::text);
-        let location = location_text
-            .as_ref()
-            .and_then(|text| location::read(text, name.value, self.context.base_dir, &mut self.found));
         // Columns that could not be read are not missed in the layout.
         let layout = match unread_columns.as_slice() {
             [] => self.layout(&layers, &partitioned_by),
@@ -355,6 +356,8 @@ impl<'c> Reader<'c> {
             unread_picks,
         };
         let rules = self.rules(&head, &own);
+        let location_text = layers.one("location", Node::text);
+        let location = location_text.as_ref().and_then(|text| self.location(text, name.value, &rules, outer.listings));
         let test_nodes = own.sections("test");
         let tests = test_nodes.iter().filter_map(|node| self.test(node, &head)).collect();
         let partitions = match layers.word("partitions") {
@@ -393,6 +396,72 @@ impl<'c> Reader<'c> {
         check::table(&self.context, &table, &head, &own, &data.column_spans, &rules, &mut self.found);
         catalog::check(&table, &name, location_text.as_ref(), &own, &data.column_spans, &mut self.found);
         Draft { table, name, location: location_text, rules, node: own, tests: test_nodes.len() }
+    }
+
+    /// A table's location, which may begin with the storage namespace of the repository that its rules list.
+    fn location(
+        &mut self,
+        text: &Text<'_>,
+        table: &str,
+        rules: &[RuleDraft<'_>],
+        listings: &[ListingSource],
+    ) -> Option<Uri> {
+        let namespace = match text.value.strip_prefix(location::NAMESPACE) {
+            None => None,
+            Some(rest) if rest.starts_with('/') => Some(self.namespace(text, rules, listings)?),
+            Some(_) => {
+                let error = self.error(text.at(0..location::NAMESPACE.len()), "no `/` behind the storage namespace");
+                self.found.push(error.help("write\nlocation = \"{storage_namespace}/tables/{table}/\""));
+                return None;
+            }
+        };
+        location::read(text, table, namespace.as_ref(), self.context.base_dir, &mut self.found)
+    }
+
+    fn namespace(&mut self, text: &Text<'_>, rules: &[RuleDraft<'_>], listings: &[ListingSource]) -> Option<Uri> {
+        let span = text.at(0..location::NAMESPACE.len());
+        let prefixes = rules.iter().filter_map(|draft| draft.rule.as_ref()).flat_map(check::listed);
+        let mut repositories: Vec<Repository> = Vec::new();
+        for prefix in prefixes.filter(|prefix| prefix.bucket.scheme == Scheme::LakeFs) {
+            let access = access(listings, &prefix);
+            let repository = Repository { name: prefix.bucket.name, access };
+            if !repositories.contains(&repository) {
+                repositories.push(repository);
+            }
+        }
+        if repositories.is_empty() && rules.iter().all(|draft| draft.rule.is_some()) {
+            let error = self.error(span.clone(), "no repository of lakeFS is listed, so there is no storage namespace");
+            self.found.push(error.help("write\nlocation = \"s3://bucket/tables/{table}/\""));
+        }
+        let mut namespaces: Vec<(String, Uri)> = Vec::new();
+        for repository in repositories {
+            let cannot = |why: &str| {
+                let message = format!("cannot tell the storage namespace of repository `{}`", repository.name);
+                Diagnostic::error(span.clone(), message).label(why)
+            };
+            match self.given.namespace(&repository) {
+                Some(Ok(namespace)) => namespaces.push((repository.name, namespace.clone())),
+                Some(Err(error)) => {
+                    let shown = error.notes().iter().fold(cannot(error.message()), |shown, note| shown.note(note));
+                    self.found.push(shown.help_maybe(error.help_text().map(str::to_owned)));
+                }
+                None => {
+                    self.found.push(cannot("it has not been fetched"));
+                    if !self.lacking_namespaces.contains(&repository) {
+                        self.lacking_namespaces.push(repository);
+                    }
+                }
+            }
+        }
+        let (first, rest) = namespaces.split_first()?;
+        if let Some(other) = rest.iter().find(|other| other.1 != first.1) {
+            let error = self.error(span, "the table's rules list repositories with several storage namespaces");
+            let notes = [first, other].map(|(name, at)| format!("`{name}` keeps its objects at {}", at.raw()));
+            let error = notes.into_iter().fold(error, Diagnostic::note);
+            self.found.push(error.help("write\nlocation = \"s3://bucket/tables/{table}/\""));
+            return None;
+        }
+        Some(first.1.clone())
     }
 
     fn rules<'a>(&mut self, head: &Head<'a>, own: &Node<'a>) -> Vec<RuleDraft<'a>> {

@@ -1,6 +1,7 @@
-//! What a rule file names and only the world can tell: definitions of tables that are elsewhere (`like`).
+//! What a rule file names and only the world can tell: definitions of tables that are elsewhere (`like`), and where a
+//! repository of lakeFS keeps its objects (`{storage_namespace}`).
 //!
-//! Pure. Reading a rule file says what it lacks ([`super::Loaded::lacking`]); whoever reads it fetches that, puts it
+//! Pure. Reading a rule file says what it lacks ([`super::Loaded::lacking`], [`super::Loaded::lacking_namespaces`]); whoever reads it fetches that, puts it
 //! into a [`Given`], and reads the file again.
 
 use std::collections::HashMap;
@@ -14,6 +15,13 @@ use crate::uri::{Bucket, Scheme, Uri};
 pub enum Like {
     /// `lakefs:repo/ref/_lakefs_tables/taxes.yaml`: a table descriptor in a repository.
     LakeFs { uri: Uri, access: Access },
+}
+
+/// A repository of lakeFS whose storage namespace a location begins with, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Repository {
+    pub name: String,
+    pub access: Access,
 }
 
 /// A table as something else describes it. Names are in lower case.
@@ -32,6 +40,7 @@ pub struct Definition {
 #[derive(Debug, Default)]
 pub struct Given {
     definitions: HashMap<Like, Result<Definition>>,
+    namespaces: HashMap<Repository, Result<Uri>>,
 }
 
 impl Given {
@@ -42,6 +51,16 @@ impl Given {
     /// `None` while nobody has asked for it.
     pub fn definition(&self, like: &Like) -> Option<Result<&Definition, &Error>> {
         self.definitions.get(like).map(Result::as_ref)
+    }
+
+    /// `namespace` ends in `/`.
+    pub fn place(&mut self, repository: Repository, namespace: Result<Uri>) {
+        self.namespaces.insert(repository, namespace);
+    }
+
+    /// `None` while nobody has asked for it.
+    pub fn namespace(&self, repository: &Repository) -> Option<Result<&Uri, &Error>> {
+        self.namespaces.get(repository).map(Result::as_ref)
     }
 }
 

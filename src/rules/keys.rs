@@ -173,7 +173,7 @@ macro_rules! table_keys {
             Key {
                 name: "location",
                 shape: LOCATION,
-                doc: "Where the manifests go; `{table}` is the table's name. A relative folder is taken from the rule file's. `plan`, `apply` and `ddl` need it.",
+                doc: "Where the manifests go; `{table}` is the table's name; at the beginning, `{storage_namespace}` is where the repository of lakeFS that the rules list keeps its objects. A relative folder is taken from the rule file's. `plan`, `apply` and `ddl` need it.",
                 example: "\"s3://example-athena/tables/{table}/\"",
             },
             Key {

@@ -9,10 +9,20 @@ use super::shape::{Text, did_you_mean, nearest};
 use super::table::{Column, Layout, LayoutPart};
 use crate::uri::{Bucket, Scheme, Uri};
 
-/// Reads a location; `{table}` in it becomes `table`. What is wrong with it is added to `found`.
-pub fn read(text: &Text<'_>, table: &str, base_dir: &str, found: &mut Vec<Diagnostic>) -> Option<Uri> {
+/// What a location may begin with: where the repository that the table's rules list keeps its objects.
+pub const NAMESPACE: &str = "{storage_namespace}";
+
+/// Reads a location; `{table}` in it becomes `table`, and `{storage_namespace}` at its beginning `namespace`, where there
+/// is one. What is wrong with it is added to `found`.
+pub fn read(
+    text: &Text<'_>,
+    table: &str,
+    namespace: Option<&Uri>,
+    base_dir: &str,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Uri> {
     let before = found.len();
-    holes(text, found);
+    holes(text, if namespace.is_some() { NAMESPACE.len() } else { 0 }, found);
     if let Some((at, c)) = text.value.char_indices().find(|(_, c)| c.is_control()) {
         found.push(Diagnostic::error(text.at(at..at + c.len_utf8()), "a control character in a location"));
     }
@@ -25,6 +35,10 @@ pub fn read(text: &Text<'_>, table: &str, base_dir: &str, found: &mut Vec<Diagno
         return None;
     }
     let written = text.value.replace("{table}", table);
+    let written = match namespace {
+        Some(namespace) => namespace.raw().trim_end_matches('/').to_owned() + &written[NAMESPACE.len()..],
+        None => written,
+    };
     let uri = match written.split_once("://") {
         Some((scheme, rest)) => remote(text, scheme, rest, found)?,
         None => Uri::new(Bucket::local(), local(&written, base_dir)),
@@ -43,9 +57,9 @@ pub fn read(text: &Text<'_>, table: &str, base_dir: &str, found: &mut Vec<Diagno
     }
 }
 
-/// Braces other than `{table}`.
-fn holes(text: &Text<'_>, found: &mut Vec<Diagnostic>) {
-    let mut at = 0;
+/// Braces other than `{table}`, from a place on.
+fn holes(text: &Text<'_>, from: usize, found: &mut Vec<Diagnostic>) {
+    let mut at = from;
     while let Some(open) = text.value[at..].find(['{', '}', '*', '?']).map(|found| at + found) {
         if text.value[open..].starts_with("{table}") {
             at = open + "{table}".len();
@@ -57,7 +71,13 @@ fn holes(text: &Text<'_>, found: &mut Vec<Diagnostic>) {
         };
         let hole = &text.value[open..end];
         let near = did_you_mean(hole, ["{table}"]);
-        let label = if near.is_empty() { "only `{table}` may stand here".to_owned() } else { near };
+        let label = if hole == NAMESPACE {
+            "it can only stand at the beginning of a table's location".to_owned()
+        } else if near.is_empty() {
+            "only `{table}` may stand here".to_owned()
+        } else {
+            near
+        };
         found.push(Diagnostic::error(text.at(open..end), format!("`{hole}` in a location")).label(label));
         at = end;
     }
@@ -307,7 +327,7 @@ mod tests {
     }
 
     fn location(written: &str) -> Result<String, String> {
-        with_text(written, |text, found| read(text, "t", "/home/me/rules", found)).map(|uri| uri.raw())
+        with_text(written, |text, found| read(text, "t", None, "/home/me/rules", found)).map(|uri| uri.raw())
     }
 
     #[test]

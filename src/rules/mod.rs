@@ -29,5 +29,5 @@ mod toml_words;
 pub use check::listed;
 pub use diagnostic::{Diagnostic, Severity};
 pub use file::{Loaded, load, load_with};
-pub use given::{Definition, Given, Like};
+pub use given::{Definition, Given, Like, Repository};
 pub use shape::did_you_mean;
