@@ -133,8 +133,9 @@ async fn run(case: &Case) {
     if !refused.is_empty() {
         return;
     }
+    let directory = planned.plan.as_ref().expect("nothing refuses it").directory().unwrap();
     carry_out(&store, planned, &Options::new("the-plan").unwrap()).await.unwrap();
-    assert_published(&store, &location, case);
+    assert_published(&store, &directory, case);
 
     let puts = store.counts().puts;
     let again = published::plan(&store, &table, case.listed(&table), &case.planning()).await.unwrap();
@@ -143,7 +144,7 @@ async fn run(case: &Case) {
     assert_eq!(store.counts().puts, puts, "no change, not one write");
 }
 
-/// The manifests hold exactly what is desired, vanished ones are empty, and nothing else was touched.
+/// The manifests in `location` hold exactly what is desired, vanished ones are empty, and nothing else was touched.
 fn assert_published(store: &Memory, location: &Uri, case: &Case) {
     let shape = restitch::plan::manifest::Shape::of(&case.table());
     let mut wanted: BTreeMap<String, String> = case.files.clone();
@@ -158,6 +159,7 @@ fn assert_published(store: &Memory, location: &Uri, case: &Case) {
     let mut there: BTreeMap<String, String> = store
         .snapshot()
         .into_iter()
+        .filter(|(uri, _)| location.is_prefix_of(uri))
         .map(|(uri, body)| (uri.key[location.key.len()..].to_owned(), String::from_utf8(body.to_vec()).unwrap()))
         .collect();
     there.remove("_restitch.json");
@@ -173,7 +175,8 @@ fn assert_published(store: &Memory, location: &Uri, case: &Case) {
 
 fn shown(plan: &TablePlan) -> Vec<String> {
     let one = |c: &Change| format!("{} {} {} +{} -{}", c.action.sign(), c.key, c.lines, c.added, c.removed);
-    plan.changes.iter().map(one).collect()
+    let switch = plan.switch.iter().map(|switch| format!("switch {:?}", switch.reason).to_lowercase());
+    switch.chain(plan.changes.iter().map(one)).collect()
 }
 
 impl Case {

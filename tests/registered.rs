@@ -15,8 +15,10 @@ use restitch::error::{Error, ErrorKind, Result};
 use restitch::map::group::TableGroups;
 use restitch::plan::TablePlan;
 use restitch::plan::catalog::{CatalogPlan, PartitionAction, PartitionDefinition, TableChange, TableDefinition};
-use restitch::rules::table::{Column, Partitions, Table};
+use restitch::rules::table::{CatalogService, CatalogSettings, Column, Partitions, Publish, Table};
 use restitch::store::memory::Memory as Store;
+
+use restitch::uri::Uri;
 
 use published::{group, groups, table};
 
@@ -433,4 +435,192 @@ async fn columns_keep_the_comments_that_others_gave_them() {
     world.apply(&["amer"]).await;
     assert_eq!(world.there().0.columns[0].comment.as_deref(), Some("ours"));
     world.settles(&["amer"]).await;
+}
+
+impl World {
+    /// A table whose readers one change of the catalog changes over.
+    fn switched_at_once(columns: &[&str]) -> World {
+        let service = CatalogService::Hive { host: "localhost".to_owned(), port: 9083 };
+        let catalog = Some(CatalogSettings { database: "default".to_owned(), service });
+        let table = Table { catalog, partitions: Partitions::Projection, ..table("taxes", columns, 1) };
+        World { table, ..World::new() }
+    }
+
+    /// Lines by region, as a query finds them that asks the catalog where they lie.
+    fn read(&self) -> BTreeMap<String, String> {
+        let (table, partitions) = self.there();
+        let objects = self.store.snapshot();
+        let body = |location: &str| {
+            let uri = Uri::parse(&format!("{}/symlink.txt", location.trim_end_matches('/'))).unwrap();
+            objects.get(&uri).map(|body| String::from_utf8(body.to_vec()).unwrap())
+        };
+        let Some(template) = table.parameters.get("storage.location.template") else {
+            let registered = partitions.iter().map(|one| (one.values.join("/"), body(&one.storage.location)));
+            return registered.filter_map(|(region, body)| Some((region, body?))).collect();
+        };
+        let regions = table.parameters["projection.region.values"].split(',');
+        let read =
+            regions.filter_map(|region| Some((region.to_owned(), body(&template.replace("${region}", region))?)));
+        read.collect()
+    }
+
+    async fn planned_lines(&self, lines: &[(&str, &[&str])], planning: &Planning) -> Planned {
+        let listed = groups(&self.table, lines.iter().map(|(region, lines)| group(&[region], lines)).collect());
+        published::plan(&self.store, &self.table, listed, planning).await.expect("a plan")
+    }
+
+    async fn publish_lines(&self, lines: &[(&str, &[&str])], planning: &Planning) -> TablePlan {
+        let planned = self.planned_lines(lines, planning).await;
+        assert!(planned.refusals.is_empty(), "{:?}", planned.refusals);
+        let plan = planned.plan.expect("a plan");
+        self.carry_out(plan.clone()).await.expect("it is carried out");
+        plan
+    }
+}
+
+/// Lines that move between projected partitions change places in one update of the table.
+#[tokio::test]
+async fn moved_lines_of_a_projected_table_are_switched_by_one_change() {
+    let world = World::switched_at_once(&["region string"]);
+    world.publish_lines(&[("amer", &["s3://d/1", "s3://d/2"]), ("emea", &["s3://d/3"])], &world.planning()).await;
+    let before = world.read();
+    let moved: &[(&str, &[&str])] = &[("amer", &["s3://d/1"]), ("emea", &["s3://d/2", "s3://d/3"])];
+    // Up to the update readers see what they saw.
+    let plan = world.planned_lines(moved, &world.planning()).await.plan.unwrap();
+    assert_eq!(plan.kind, restitch::plan::Kind::Switch);
+    world.catalog.set_script(|call| (call.operation == Operation::UpdateTable).then_some(Fault::Denied));
+    world.carry_out(plan).await.unwrap_err();
+    world.catalog.clear_script();
+    assert_eq!(world.read(), before);
+    let updates = world.catalog.requests();
+    let plan = world.publish_lines(moved, &world.planning()).await;
+    assert!(plan.unfinished);
+    assert_eq!(world.catalog.requests() - updates, 2, "one reads the table, one changes it");
+    assert_eq!(world.read()["amer"], "s3://d/1\n");
+    assert_eq!(world.read()["emea"], "s3://d/2\ns3://d/3\n");
+    assert!(!world.planned_lines(moved, &world.planning()).await.plan.unwrap().writes());
+}
+
+#[tokio::test]
+async fn an_unpartitioned_table_is_switched_by_its_location() {
+    let world =
+        World { table: Table { publish: Publish::Switch, ..World::switched_at_once(&[]).table }, ..World::new() };
+    let planned = async |lines: &[&str]| {
+        let listed = groups(&world.table, vec![group(&[], lines)]);
+        published::plan(&world.store, &world.table, listed, &world.planning()).await.unwrap().plan.unwrap()
+    };
+    world.carry_out(planned(&["s3://d/1"]).await).await.unwrap();
+    assert_eq!(world.there().0.storage.location, "s3://published/taxes/");
+    let plan = planned(&["s3://d/1", "s3://d/2"]).await;
+    assert_eq!(changes(&plan), ["~ location"]);
+    world.carry_out(plan).await.unwrap();
+    let location = world.there().0.storage.location;
+    assert!(location.starts_with("s3://published/taxes--"), "{location}");
+    assert!(!planned(&["s3://d/1", "s3://d/2"]).await.writes());
+}
+
+/// Readers of registered partitions change over one by one, which a person has to let happen.
+#[tokio::test]
+async fn registered_partitions_are_switched_only_when_accepted() {
+    let mut world = World::new();
+    world.table.publish = Publish::Switch;
+    let first: &[(&str, &[&str])] = &[("amer", &["s3://d/1"]), ("apac", &["s3://d/2"]), ("emea", &["s3://d/3"])];
+    world.publish_lines(first, &world.planning()).await;
+    let second: &[(&str, &[&str])] =
+        &[("amer", &["s3://d/1", "s3://d/2"]), ("emea", &["s3://d/3"]), ("mea", &["s3://d/4"])];
+    let refusals = world.planned_lines(second, &world.planning()).await.refusals;
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert!(refusals[0].exit_code() == 3 && refusals[0].help_text().unwrap().starts_with("--accept-moves"));
+    let accepted = Planning { accept_moves: true, ..world.planning() };
+    let plan = world.publish_lines(second, &accepted).await;
+    assert_eq!(
+        changes(&plan),
+        ["~ location", "~ region=amer location", "~ region=emea location", "+ region=mea", "- region=apac",]
+    );
+    assert!(catalog_of(&plan).removes_first, "a line moves from apac to amer");
+    let lines: Vec<usize> = world.read().values().map(|body| body.lines().count()).collect();
+    assert_eq!((world.registered().join(" "), lines), ("amer emea mea".to_owned(), vec![2, 1, 1]));
+    assert!(!world.planned_lines(second, &accepted).await.plan.unwrap().writes());
+}
+
+/// Another serde reaches the table and every partition.
+#[tokio::test]
+async fn another_way_of_reading_is_switched_with_its_columns() {
+    let mut world = World::new();
+    world.apply(&["amer", "emea"]).await;
+    world.table.columns.push(Column { name: "name".to_owned(), ddl_type: "string".to_owned(), comment: None });
+    let error = world.refused(&["amer", "emea"], &world.planning()).await;
+    assert_eq!(error.kind(), ErrorKind::Moves);
+    let accepted = Planning { accept_moves: true, ..world.planning() };
+    world.carry_out(world.plan_with(&["amer", "emea"], &accepted).await).await.unwrap();
+    let (table, partitions) = world.there();
+    assert!(
+        partitions
+            .iter()
+            .all(|one| one.columns.len() == 2 && one.storage.location.starts_with("s3://published/taxes--"))
+    );
+    assert!(table.columns.len() == 2 && table.storage.location.starts_with("s3://published/taxes--"));
+    assert!(!world.plan(&["amer", "emea"]).await.writes());
+}
+
+/// A renamed partition column of a projected table goes with everything else.
+#[tokio::test]
+async fn a_renamed_partition_column_of_a_projected_table_is_one_change() {
+    let world = World::switched_at_once(&["region string"]);
+    world.apply(&["amer", "emea"]).await;
+    let renamed = World { table: World::switched_at_once(&["area string"]).table, ..world };
+    let plan = renamed.plan(&["amer", "emea"]).await;
+    renamed.carry_out(plan).await.unwrap();
+    let (table, _) = renamed.there();
+    assert_eq!(table.partition_keys[0].name, "area");
+    assert!(table.parameters.keys().all(|name| !name.contains(".region.")), "{:?}", table.parameters);
+    assert!(table.parameters["storage.location.template"].ends_with("/area=${area}/"));
+    assert!(!renamed.plan(&["amer", "emea"]).await.writes());
+}
+
+/// Cut off at any call, the next run comes to the same end, and readers see the old table or the new.
+#[tokio::test(start_paused = true)]
+async fn a_switch_cut_off_anywhere_is_whole() {
+    let first: &[(&str, &[&str])] = &[("amer", &["s3://d/1", "s3://d/2"]), ("emea", &["s3://d/3"])];
+    let second: &[(&str, &[&str])] = &[("amer", &["s3://d/1"]), ("emea", &["s3://d/2", "s3://d/3"])];
+    for fault in [Fault::Throttled, Fault::LostRequest, Fault::LostAnswer, Fault::KilledBefore, Fault::KilledAfter] {
+        let world = World::switched_at_once(&["region string"]);
+        world.publish_lines(first, &world.planning()).await;
+        let old = world.read();
+        let plan = world.planned_lines(second, &world.planning()).await.plan.unwrap();
+        world.catalog.set_script(move |call| (call.operation == Operation::UpdateTable).then_some(fault));
+        let run = tokio::time::timeout(Duration::from_secs(30), world.carry_out(plan)).await;
+        world.catalog.clear_script();
+        let seen = world.read();
+        if !matches!(run, Ok(Ok(_))) {
+            world.store.advance(61);
+        }
+        world.publish_lines(second, &world.planning()).await;
+        let new = world.read();
+        assert!(seen == old || seen == new, "{fault:?}: {seen:?}");
+        assert_ne!(old, new);
+        // What was begun is found, not written into yet another directory.
+        let directories = world.store.snapshot().into_keys().filter(|uri| uri.key.starts_with("taxes--"));
+        assert_eq!(directories.count(), 2, "{fault:?}");
+    }
+}
+
+/// A directory that the catalog's table still names stays, whatever the marker says.
+#[tokio::test]
+async fn prune_leaves_what_the_catalog_names() {
+    let world = World::switched_at_once(&["region string"]);
+    let first: &[(&str, &[&str])] = &[("amer", &["s3://d/1", "s3://d/2"]), ("emea", &["s3://d/3"])];
+    let second: &[(&str, &[&str])] = &[("amer", &["s3://d/1"]), ("emea", &["s3://d/2", "s3://d/3"])];
+    world.publish_lines(first, &world.planning()).await;
+    let old = world.there().0;
+    world.publish_lines(second, &world.planning()).await;
+    world.store.advance(25 * 60 * 60);
+    let options = Options { catalog: Some(Arc::new(world.catalog.clone())), ..Options::new("a-prune").unwrap() };
+    let look = || prune::of_table(&world.store, None, &world.table);
+    let new = world.there().0;
+    world.catalog.edit("taxes", |table| *table = old.clone());
+    assert_eq!(prune::carry_out(&world.store, &look().await.unwrap().unwrap(), &options).await.unwrap(), 0);
+    world.catalog.edit("taxes", |table| *table = new.clone());
+    assert_eq!(prune::carry_out(&world.store, &look().await.unwrap().unwrap(), &options).await.unwrap(), 2);
+    assert_eq!(world.read().len(), 2);
 }

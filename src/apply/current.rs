@@ -110,7 +110,9 @@ pub async fn table(
     let moves = compared.moves(store, current).await?;
     let was_published = found.as_ref().is_some_and(|found| found.marker.applied.is_some());
     let asked = table.publish == Publish::Switch && was_published && !compared.draft.changes.is_empty();
-    let reason = read_otherwise.or(asked.then_some(Reason::Asked));
+    let moved = table.is_switched_at_once() && !moves.is_empty();
+    let reason =
+        read_otherwise.or(asked.then_some(Reason::Asked)).or((moved && was_published).then_some(Reason::Moves));
     compared.draft.moved_lines = moves.len() as u64;
     if reason.is_none() {
         let new = compared.draft.changes.iter().filter(|change| change.action == Action::Create);
@@ -137,14 +139,19 @@ pub async fn table(
     refusals.extend(braked.errors(&planning.allowed));
     refusals.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
     refusals.extend(brakes::too_old(&table.name, &table.limits, planning.as_of, planning.now));
-    let manifests = if planning.catalog.is_some() { compared.manifests() } else { Manifests::default() };
+    let mut manifests = planning.catalog.is_some().then(|| compared.manifests()).unwrap_or_default();
     let mut plan = match (reason, &found) {
         (Some(reason), Some(found)) => compared.switch(reason, location, found, wanted)?,
         _ => compared.plan(Kind::Refresh, location, found.as_ref(), wanted),
     };
     match &planning.catalog {
-        Some(catalog) if plan.switch.is_some() => refusals.push(not_switched(catalog.as_ref(), table)),
         Some(catalog) => {
+            if plan.switch.is_some() {
+                // What is emptied is not there any more in the new directory.
+                manifests.emptied.clear();
+                let accepted = planning.accept_moves || table.accept_moves || table.is_switched_at_once();
+                refusals.extend((!accepted).then(|| one_by_one(catalog.as_ref(), table)));
+            }
             let (planned, more) = registration::plan(catalog.as_ref(), table, &plan, &manifests, planning).await?;
             plan.catalog = Some(planned);
             refusals.extend(more);
@@ -424,11 +431,13 @@ pub(crate) fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri) -> 
     )
 }
 
-fn not_switched(catalog: &dyn Catalog, table: &Table) -> Error {
+fn one_by_one(catalog: &dyn Catalog, table: &Table) -> Error {
     let name = Shown(&table.name);
-    Error::new(ErrorKind::Moves, format!("`{name}` would lie in another directory, and {} does not follow yet", catalog.shown()))
-        .note("its manifests or the way in which they are read cannot be replaced where they stand")
-        .help(format!("publish it under another name or `location`; or in [table.{name}.catalog]: type = \"none\", and `restitch ddl --replace`"))
+    let message = format!("`{name}` would be switched, and {} changes its partitions one by one", catalog.shown());
+    Error::new(ErrorKind::Moves, message).note("meanwhile readers see some partitions old and some new").help(format!(
+        "--accept-moves (or `moves = \"accept\"` in [table.{name}]) lets it, and takes lines away before it adds them; with \
+         partitions = \"projection\" readers change over at once"
+    ))
 }
 
 /// Why readers would see a mix of old and new if manifests were replaced where they stand.

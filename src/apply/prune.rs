@@ -162,8 +162,14 @@ async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>, options: 
         let values: Vec<&[PartitionValue]> = gone.map(|gone| gone.values.as_slice()).collect();
         register::forget(catalog.as_ref(), &pruning.marker, &values, || held.check()).await?;
     }
+    let named = match &options.catalog {
+        Some(catalog) => register::directory(catalog.as_ref(), &pruning.marker).await?,
+        None => None,
+    };
+    let replaced =
+        pruning.replaced.iter().filter(|old| !named.as_ref().is_some_and(|uri| uri.starts_with(&old.directory.raw())));
     let old = |old: &'_ Old| old.manifests.iter().map(|one| old.directory.join(&one.key)).collect::<Vec<_>>();
-    still.extend(pruning.replaced.iter().flat_map(old));
+    still.extend(replaced.flat_map(old));
     let mut deleted = 0;
     for batch in still.chunks(BATCH) {
         held.check()?;
@@ -220,7 +226,9 @@ async fn look(store: &dyn Store, location: &Uri, shape: &Shape, found: &Found) -
     }
     drop(pages);
     let since = |old: &Old| old.newest.into_iter().chain(found.marker.replaced.as_ref().map(|it| it.at)).max();
-    let is_due = |old: &Old| since(old).is_some_and(|since| found.now - since > EMPTY_FOR_S);
+    // An apply that did not end may have told the catalog of another directory than the marker has.
+    let ended = found.marker.unfinished.is_none();
+    let is_due = |old: &Old| ended && since(old).is_some_and(|since| found.now - since > EMPTY_FOR_S);
     let (due, lately): (Vec<Old>, Vec<Old>) =
         replaced::all(store, location, &found.marker).await?.into_iter().partition(is_due);
     (pruning.replaced, pruning.replaced_lately) = (due, lately.len() as u64);

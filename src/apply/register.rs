@@ -72,11 +72,17 @@ pub(super) async fn carry_out(
         check()?;
         catalog.create_database().await?;
     }
-    check()?;
-    done.tables += u64::from(write_table(catalog, planned).await?);
     let partitions = Work { catalog, planned, directory: plan.directory()? };
     let changes = |action: PartitionAction| planned.partitions.iter().filter(move |change| change.action == action);
     let mut failed = Failed::default();
+    if planned.removes_first {
+        for batch in batches(changes(PartitionAction::Mend)) {
+            check()?;
+            partitions.remove(&batch, &mut failed).await?;
+        }
+    }
+    check()?;
+    done.tables += u64::from(write_table(catalog, planned).await?);
     for batch in batches(changes(PartitionAction::Add)) {
         check()?;
         done.partitions += partitions.add(&batch, &mut failed).await?;
@@ -123,6 +129,20 @@ pub(super) async fn forget(
         }
     }
     Ok(())
+}
+
+/// The directory in which the catalog's readers look for the table that `marker` names, as far as the table says it:
+/// its location, or what its partitions are projected from.
+///
+/// # Errors
+/// Of the catalog.
+pub(super) async fn directory(catalog: &dyn Catalog, marker: &Marker) -> Result<Option<String>> {
+    let entry = catalog.table(&marker.table.to_ascii_lowercase()).await?;
+    Ok(entry.map(|entry| {
+        let template = entry.table.parameters.get(ddl::projection::LOCATION_TEMPLATE);
+        let location = entry.table.storage.location.trim_end_matches('/');
+        template.cloned().unwrap_or_else(|| format!("{location}/"))
+    }))
 }
 
 fn batches<'c>(changes: impl Iterator<Item = &'c PartitionChange>) -> Vec<Vec<&'c PartitionChange>> {

@@ -51,6 +51,7 @@ pub(super) async fn plan(
         table: TableChange::None,
         definition,
         compared: false,
+        removes_first: false,
         partitions: Vec::new(),
         foreign: Vec::new(),
     };
@@ -70,6 +71,7 @@ pub(super) async fn plan(
     if let Some(refusal) = whose.refusal(&entry, &planned.definition, &fields) {
         return Ok((planned, vec![refusal]));
     }
+    planned.removes_first = plan.switch.is_some() && plan.moved_lines > 0;
     let was_ours = whose.is_ours(&entry.table);
     let compares = planning.full || plan.unfinished || plan.adopts || !was_ours || reads_otherwise(&fields);
     if !fields.is_empty() {
@@ -248,7 +250,8 @@ impl Whose<'_> {
                 "--adopt takes it over and changes these fields; its owner, its comments and all other parameters stay",
             ));
         }
-        stated.is_keyed_otherwise(&entry.table).then(|| {
+        let follows = self.table.partitions == Partitions::Projection && self.catalog.changes_partition_keys();
+        (stated.is_keyed_otherwise(&entry.table) && !follows).then(|| {
             let message = format!("the partition columns of `{name}` in {catalog} are others than the rules say");
             let keys = |table: &TableDefinition| match table.partition_keys.as_slice() {
                 [] => "none".to_owned(),

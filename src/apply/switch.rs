@@ -1,7 +1,8 @@
-//! A switch: everything the table holds is put into a directory of its own, counted there, and then becomes current.
+//! A switch: everything the table holds is put into a directory of its own, counted there, and then becomes current: in the
+//! catalog, whose readers change over with it, and in the marker.
 //!
-//! Until the marker says so for the last time, nobody reads the new directory. Its name comes from what it holds, so a
-//! run that was cut off finds there what it had written, and writes only the rest.
+//! Until then nobody reads the new directory. Its name comes from what it holds, so a run that was cut off finds there
+//! what it had written, and writes only the rest.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -12,6 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::lease::{self, Claim, Held};
 use super::refresh::Done;
+use super::register::{self, Registered};
 use super::{Options, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::TablePlan;
@@ -40,11 +42,21 @@ pub async fn table(store: &dyn Store, plan: &TablePlan, as_of: &str, options: &O
     let claim = Claim { requires: &plan.marker_requires, marker: &switch.before, unfinished: true };
     let held = Held::take(store, location, found, claim, options).await?;
     let directory = Directory { store, at: plan.directory()?, from: plan.current()?, held: &held, options };
-    let written = match held.while_renewed(directory.fill(&expected)).await {
-        Ok(written) => written,
+    let filling =
+        async { directory.fill(&expected).await.map_err(|error| error.note("readers see the table as it was")) };
+    let switching = async {
+        let written = filling.await?;
+        let registered = match &options.catalog {
+            Some(catalog) => register::carry_out(catalog.as_ref(), plan, || held.check()).await?,
+            None => Registered::default(),
+        };
+        Ok((written, registered))
+    };
+    let (manifests, registered) = match held.while_renewed(switching).await {
+        Ok(done) => done,
         Err(error) => {
             held.abandon().await;
-            return Err(error.note("readers see the table as it was"));
+            return Err(error);
         }
     };
     let mut marker = plan.marker.clone();
@@ -57,7 +69,7 @@ pub async fn table(store: &dyn Store, plan: &TablePlan, as_of: &str, options: &O
         columns: switch.before.columns.clone(),
     });
     held.free(marker).await?;
-    Ok(Done { manifests: written, ..Done::default() })
+    Ok(Done { manifests, registered })
 }
 
 /// The new directory.

@@ -248,6 +248,11 @@ impl Hive {
 
 #[async_trait]
 impl Catalog for Hive {
+    /// A metastore refuses it.
+    fn changes_partition_keys(&self) -> bool {
+        false
+    }
+
     fn shown(&self) -> String {
         format!("Hive database {} at {}", Shown(&self.database), self.client.address())
     }

@@ -118,6 +118,11 @@ pub trait Catalog: Debug + Send + Sync {
     /// Unregisters partitions by their values; one that is not there counts as gone.
     async fn delete_partitions(&self, name: &str, values: &[Vec<String>]) -> Result<Vec<(usize, Error)>>;
 
+    /// Whether an update may give a table other partition keys.
+    fn changes_partition_keys(&self) -> bool {
+        true
+    }
+
     /// Requests so far, those tried again among them.
     fn requests(&self) -> u64;
 }

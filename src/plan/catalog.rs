@@ -83,6 +83,9 @@ pub struct CatalogPlan {
     pub definition: TableDefinition,
     /// Whether all partitions of the catalog were compared; if not, only those of new manifests are among `partitions`.
     pub compared: bool,
+    /// Whether what is to be mended is removed first and added then, as lines move between partitions.
+    #[serde(default)]
+    pub removes_first: bool,
     /// Those to add and to mend in byte order of their directories, then those to remove.
     pub partitions: Vec<PartitionChange>,
     /// Partitions without a manifest that somebody else has registered: they stay.

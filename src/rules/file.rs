@@ -367,7 +367,7 @@ impl<'c> Reader<'c> {
         let own_catalog = own.section("catalog");
         let database = data.ddl.as_ref().and_then(|ddl| ddl.statement.database.as_deref());
         let catalog = catalog::read(outer.catalog, own_catalog.as_ref(), database, &mut self.found);
-        let table = Table {
+        let mut table = Table {
             name: name.value.to_owned(),
             line: self.context.lines.line(own.span.start),
             location,
@@ -382,7 +382,7 @@ impl<'c> Reader<'c> {
             layout,
             partitions,
             catalog,
-            publish: Self::publish(&layers),
+            publish: Publish::Refresh,
             accept_moves: layers.word("moves") == Some("accept"),
             append_only: layers.one("append_only", Node::flag).unwrap_or(false),
             on_trap: if layers.word("on_trap") == Some("skip") { OnTrap::Skip } else { OnTrap::Refuse },
@@ -393,6 +393,7 @@ impl<'c> Reader<'c> {
             rules: rules.iter().filter_map(|draft| draft.rule.clone()).collect(),
             tests,
         };
+        table.publish = publish(&layers, &table);
         check::table(&self.context, &table, &head, &own, &data.column_spans, &rules, &mut self.found);
         catalog::check(&table, &name, location_text.as_ref(), &own, &data.column_spans, &mut self.found);
         Draft { table, name, location: location_text, rules, node: own, tests: test_nodes.len() }
@@ -649,13 +650,6 @@ impl<'c> Reader<'c> {
         properties
     }
 
-    fn publish(layers: &Layers<'_, '_>) -> Publish {
-        match layers.word("publish") {
-            Some("switch") => Publish::Switch,
-            _ => Publish::Refresh,
-        }
-    }
-
     fn limits(&mut self, layers: &Layers<'_, '_>) -> Limits {
         let standard = Limits::default();
         let percent = layers.one("max_removed", Node::text).and_then(|text| {
@@ -800,6 +794,15 @@ impl<'a> Layers<'_, 'a> {
 
     fn word(&self, key: &str) -> Option<&'a str> {
         self.one(key, Node::word)
+    }
+}
+
+/// As the file says, or a switch where one change does it and a commit is a snapshot.
+fn publish(layers: &Layers<'_, '_>, table: &Table) -> Publish {
+    match layers.word("publish") {
+        Some("switch") => Publish::Switch,
+        None if table.is_switched_at_once() && table.lists_lakefs() => Publish::Switch,
+        _ => Publish::Refresh,
     }
 }
 

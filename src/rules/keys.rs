@@ -239,7 +239,7 @@ macro_rules! table_keys {
             Key {
                 name: "publish",
                 shape: Shape::Word(&["refresh", "switch"]),
-                doc: "How changes reach readers: \"refresh\" (the default) replaces each manifest where it stands, \"switch\" puts everything into a new directory, to which readers change over at once.",
+                doc: "How changes reach readers: \"refresh\" (the default) replaces each manifest where it stands, \"switch\" puts everything into a new directory, to which readers change over at once; so it is by default for tables from lakeFS in a catalog, unpartitioned or projected.",
                 example: "\"refresh\"",
             },
             Key {

@@ -11,7 +11,7 @@ use super::given::Like;
 pub use super::glob::KeyGlob;
 use super::set::Expression;
 use super::template::Template;
-use crate::uri::Uri;
+use crate::uri::{Scheme, Uri};
 use crate::value::PartitionType;
 
 /// A whole rule file.
@@ -131,6 +131,16 @@ pub struct Column {
 }
 
 impl Table {
+    /// Whether one change of its catalog's table changes all readers over, as there are no partitions registered.
+    pub fn is_switched_at_once(&self) -> bool {
+        self.catalog.is_some() && (self.partitioned_by.is_empty() || self.partitions == Partitions::Projection)
+    }
+
+    /// Whether some of its objects come from lakeFS, whose every commit is a snapshot.
+    pub fn lists_lakefs(&self) -> bool {
+        self.rules.iter().flat_map(Rule::openings).any(|opening| opening.bucket.scheme == Scheme::LakeFs)
+    }
+
     /// Its name in catalogs, which keep names in lower case.
     pub fn catalog_name(&self) -> String {
         self.name.to_ascii_lowercase()

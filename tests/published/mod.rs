@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use restitch::apply::current::{self, Planned, Planning};
-use restitch::apply::{Options, lease, refresh};
+use restitch::apply::{self, Options, lease};
 use restitch::error::Result;
 use restitch::map::group::{Group, TableGroups};
 use restitch::rules::table::*;
@@ -111,5 +111,5 @@ pub async fn publish(store: &dyn Store, table: &Table, groups: TableGroups) -> R
 
 pub async fn carry_out(store: &dyn Store, planned: Planned, options: &Options) -> Result<u64> {
     let mut plan = planned.plan.expect("a plan without refusals");
-    Ok(refresh::table(store, &mut plan, "2026-11-22T10:00:00Z", options).await?.manifests)
+    Ok(apply::table(store, &mut plan, "2026-11-22T10:00:00Z", options).await?.manifests)
 }

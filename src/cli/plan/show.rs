@@ -476,15 +476,23 @@ fn summary(out: &mut Output, plans: &[(&TablePlan, &dyn Store)]) -> Result<()> {
 }
 
 fn readers_see(plans: &[(&TablePlan, &dyn Store)]) -> String {
-    let switched: Vec<String> = plans
-        .iter()
-        .filter(|(plan, _)| plan.switch.is_some())
-        .map(|(plan, _)| format!("`{}`", shown(&plan.table)))
-        .collect();
-    if !switched.is_empty() {
+    let switched = |registered: bool| -> Vec<String> {
+        let switched = plans.iter().map(|(plan, _)| plan).filter(|plan| plan.switch.is_some());
+        let named = switched.filter(|plan| plan.catalog.is_some() == registered);
+        named.map(|plan| format!("`{}`", shown(&plan.table))).collect()
+    };
+    let (told, by_hand) = (switched(true), switched(false));
+    if !told.is_empty() {
+        let one_by_one = plans.iter().any(|(plan, _)| {
+            plan.switch.is_some() && plan.catalog.as_ref().is_some_and(|catalog| !catalog.partitions.is_empty())
+        });
+        let how = if one_by_one { "partition by partition" } else { "at once, the whole table" };
+        return format!("readers of {} change over {how}, when all is there", told.join(", "));
+    }
+    if !by_hand.is_empty() {
         return format!(
             "readers see {} as they were until they are told of the new directory: `restitch ddl` prints how",
-            switched.join(", ")
+            by_hand.join(", ")
         );
     }
     let moved: u64 = plans.iter().map(|(plan, _)| plan.moved_lines).sum();
