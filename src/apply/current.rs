@@ -139,24 +139,21 @@ pub async fn table(
     refusals.extend(braked.errors(&planning.allowed));
     refusals.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
     refusals.extend(brakes::too_old(&table.name, &table.limits, planning.as_of, planning.now));
-    let mut manifests = planning.catalog.is_some().then(|| compared.manifests()).unwrap_or_default();
+    let mut manifests = if planning.catalog.is_some() { compared.manifests() } else { Manifests::default() };
     let mut plan = match (reason, &found) {
         (Some(reason), Some(found)) => compared.switch(reason, location, found, wanted)?,
         _ => compared.plan(Kind::Refresh, location, found.as_ref(), wanted),
     };
-    match &planning.catalog {
-        Some(catalog) => {
-            if plan.switch.is_some() {
-                // What is emptied is not there any more in the new directory.
-                manifests.emptied.clear();
-                let accepted = planning.accept_moves || table.accept_moves || table.is_switched_at_once();
-                refusals.extend((!accepted).then(|| one_by_one(catalog.as_ref(), table)));
-            }
-            let (planned, more) = registration::plan(catalog.as_ref(), table, &plan, &manifests, planning).await?;
-            plan.catalog = Some(planned);
-            refusals.extend(more);
+    if let Some(catalog) = &planning.catalog {
+        if plan.switch.is_some() {
+            // What is emptied is not there any more in the new directory.
+            manifests.emptied.clear();
+            let accepted = planning.accept_moves || table.accept_moves || table.is_switched_at_once();
+            refusals.extend((!accepted).then(|| one_by_one(catalog.as_ref(), table)));
         }
-        None => {}
+        let (planned, more) = registration::plan(catalog.as_ref(), table, &plan, &manifests, planning).await?;
+        plan.catalog = Some(planned);
+        refusals.extend(more);
     }
     Ok(Planned { plan: Some(plan), refusals })
 }

@@ -12,7 +12,7 @@ use crate::plan::marker::Marker;
 use crate::uri::{Shown, Uri};
 use crate::value::{HIVE_NULL, PartitionValue};
 
-use super::write::leaves_doubt;
+use super::write::{PAUSE, TRIES, leaves_doubt};
 
 /// Partitions between two looks at the lease and at signals.
 const BATCH: usize = 1_000;
@@ -81,8 +81,7 @@ pub(super) async fn carry_out(
             partitions.remove(&batch, &mut failed).await?;
         }
     }
-    check()?;
-    done.tables += u64::from(write_table(catalog, planned).await?);
+    done.tables += u64::from(write_table(catalog, planned, &check).await?);
     for batch in batches(changes(PartitionAction::Add)) {
         check()?;
         done.partitions += partitions.add(&batch, &mut failed).await?;
@@ -149,27 +148,43 @@ fn batches<'c>(changes: impl Iterator<Item = &'c PartitionChange>) -> Vec<Vec<&'
     changes.collect::<Vec<_>>().chunks(BATCH).map(<[_]>::to_vec).collect()
 }
 
-/// Says whether it wrote. What leaves doubt is read back: as desired, our own earlier try has landed.
-async fn write_table(catalog: &dyn Catalog, planned: &CatalogPlan) -> Result<bool> {
-    let written = match &planned.table {
-        TableChange::None => return Ok(false),
-        TableChange::Create => catalog.create_table(&planned.name, &planned.definition).await,
-        TableChange::Update { version, definition, removed, .. } => {
-            catalog.update_table(&planned.name, &Version(version.clone()), definition, removed).await
+/// Says whether it wrote. What leaves doubt is read back: as desired, our own earlier try has landed; as it was, nothing
+/// has happened, and it is tried again. Each try asks `check` first.
+async fn write_table(catalog: &dyn Catalog, planned: &CatalogPlan, check: impl Fn() -> Result<()>) -> Result<bool> {
+    let mut pause = PAUSE;
+    for left in (0..TRIES).rev() {
+        check()?;
+        let written = match &planned.table {
+            TableChange::None => return Ok(false),
+            TableChange::Create => catalog.create_table(&planned.name, &planned.definition).await,
+            TableChange::Update { version, definition, removed, .. } => {
+                catalog.update_table(&planned.name, &Version(version.clone()), definition, removed).await
+            }
+        };
+        let error = match written {
+            Ok(()) => return Ok(true),
+            Err(error) if leaves_doubt(&error) => error,
+            Err(error) => return Err(error),
+        };
+        let Ok(there) = catalog.table(&planned.name).await else { return Err(error) };
+        let as_it_was = match (&planned.table, &there) {
+            (TableChange::Update { version, .. }, Some(there)) => there.version.0 == *version,
+            (_, there) => there.is_none(),
+        };
+        if there.is_some_and(|there| planned.definition.changes(&there.table).is_empty()) {
+            return Ok(true);
         }
-    };
-    let error = match written {
-        Ok(()) => return Ok(true),
-        Err(error) if leaves_doubt(&error) => error,
-        Err(error) => return Err(error),
-    };
-    match catalog.table(&planned.name).await {
-        Ok(Some(there)) if planned.definition.changes(&there.table).is_empty() => Ok(true),
-        Ok(_) if error.kind() == ErrorKind::Conflict => Err(error
-            .note(format!("`{}` in {} changed since the plan was made", Shown(&planned.name), Shown(&planned.catalog)))
-            .help("`restitch plan` again")),
-        _ => Err(error),
+        if !as_it_was && error.kind() == ErrorKind::Conflict {
+            let what = format!("`{}` in {}", Shown(&planned.name), Shown(&planned.catalog));
+            return Err(error.note(format!("{what} changed since the plan was made")).help("`restitch plan` again"));
+        }
+        if !as_it_was || left == 0 {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
+    unreachable!("the last try returns")
 }
 
 /// Partitions that could not be written.

@@ -14,7 +14,7 @@ use crate::store::{Condition, ETag, Store, Stored, Written};
 use crate::uri::Uri;
 
 /// Tries of one write, on top of those of the store's own client.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 
 /// The pause after the first try; each further one is twice as long.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);

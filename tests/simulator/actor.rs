@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use restitch::apply::current::{self, Planning};
+use restitch::apply::current;
 use restitch::apply::interrupt::Interrupt;
 use restitch::apply::{self, Options, lease, prune};
 use restitch::error::{Error, ErrorKind, Result};
@@ -12,8 +12,8 @@ use restitch::rules::table::Publish;
 use restitch::store::Store;
 use tokio::sync::watch;
 
+use crate::catalog;
 use crate::checker::Intents;
-use crate::published;
 use crate::scenario::{Prepared, Role, data, location};
 use crate::world::Client;
 
@@ -40,13 +40,14 @@ pub async fn act(
     signals: watch::Receiver<Option<ErrorKind>>,
 ) -> Outcome {
     let scenario = &prepared.scenario;
+    let store: Arc<dyn Store> = Arc::new(client.clone());
     let of = |plan: usize| Options {
         interrupt: Interrupt::new(signals.clone()),
-        ..scenario.options(&name(plan), &name(actor))
+        ..scenario.options(&name(plan), &name(actor), &store)
     };
     client.begin().await;
     let applied = match scenario.roles[actor] {
-        Role::Apply { rules } => apply(&prepared, rules, &client, &intents, &of(actor)).await,
+        Role::Apply { rules } => apply(&prepared, rules, &store, &intents, &of(actor)).await,
         Role::Saved { .. } => carry_out(&prepared.saved[actor], &client, &of(actor)).await,
         Role::Again { actor: plan } => carry_out(&prepared.saved[plan], &client, &of(plan)).await,
         Role::Prune => {
@@ -62,17 +63,17 @@ pub async fn act(
 pub async fn apply(
     prepared: &Prepared,
     rules: usize,
-    client: &dyn Store,
+    store: &Arc<dyn Store>,
     intents: &Intents,
     options: &Options,
 ) -> Result<()> {
-    let scenario = &prepared.scenario;
+    let (scenario, client) = (&prepared.scenario, store.as_ref());
     let found = lease::read(client, &location()).await?;
     let state = client.get(&data()).await?.expect("the objects are always in some state");
     let state: usize = std::str::from_utf8(&state.body).expect("a number").parse().expect("a number");
     let contents = &scenario.listings[rules][state];
     intents.add(&options.plan, contents, state);
-    let planning = Planning { accept_moves: true, ..published::planning() };
+    let planning = scenario.planning(store);
     let groups = scenario.groups(&prepared.table, contents);
     let planned = current::table(client, &prepared.table, found, groups, &planning).await?;
     let respected = |refusal: &Error| scenario.protocol.lease || refusal.kind() != ErrorKind::Leased;
@@ -103,7 +104,10 @@ async fn read(prepared: &Prepared, client: &Client) -> Result<BTreeMap<String, S
     let states = std::iter::once(&scenario.before).chain(scenario.listings.iter().flatten());
     let regions: std::collections::BTreeSet<&String> = states.flat_map(|state| state.keys()).collect();
     let mut directory = location();
-    if scenario.publish == Publish::Switch {
+    if scenario.registered {
+        let entry = client.get(&catalog::entry()).await?.expect("a table that was published is registered");
+        directory = catalog::directory(&entry.body);
+    } else if scenario.publish == Publish::Switch {
         directory =
             lease::read(client, &location()).await?.map_or(directory, |found| found.marker.directory(&location()));
     }

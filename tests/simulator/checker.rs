@@ -12,6 +12,7 @@ use restitch::store::memory::Memory;
 use restitch::uri::{Uri, is_sibling};
 
 use crate::actor::{Outcome, name};
+use crate::catalog;
 use crate::scenario::{Contents, NEIGHBOURS, Role, Scenario, line, location};
 use crate::world::{Call, Happened};
 
@@ -127,6 +128,12 @@ impl Checker {
             self.writers.push(happened.actor);
         }
         let Some(uri) = happened.call.uri() else { return Ok(()) };
+        if self.scenario.registered {
+            self.readable(&memory.snapshot())?;
+        }
+        if *uri == catalog::entry() {
+            return Ok(());
+        }
         let place = below(uri).filter(|(name, key)| (name.is_empty() && *key == MARKER) || region(key).is_some());
         let (directory, key) =
             place.ok_or_else(|| Violation::new(Broken::Touched, format!("{uri:?} was written or deleted")))?;
@@ -163,6 +170,19 @@ impl Checker {
             ));
         }
         Ok(())
+    }
+
+    /// Where the catalog leads its readers, everything is there, as in one state of the objects and no other.
+    fn readable(&self, snapshot: &BTreeMap<Uri, bytes::Bytes>) -> Result<(), Violation> {
+        let Some(entry) = snapshot.get(&catalog::entry()) else { return Ok(()) };
+        let directory = catalog::directory(entry);
+        let name = directory.key.trim_start_matches("taxes").trim_end_matches('/');
+        let there = published(snapshot, name);
+        let mut states = std::iter::once(&self.scenario.before).chain(self.scenario.listings.iter().flatten());
+        match states.any(|state| differs(state, &there).is_ok()) {
+            true => Ok(()),
+            false => Err(Violation::new(Broken::Torn, format!("the catalog leads readers to {there:?}"))),
+        }
     }
 
     /// Whatever moment it is: no line twice, none lost, each manifest as somebody wants it.

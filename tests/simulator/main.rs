@@ -14,6 +14,7 @@
 mod published;
 
 mod actor;
+mod catalog;
 mod checker;
 mod explore;
 mod run;
@@ -27,7 +28,7 @@ use restitch::apply::Protocol;
 use run::Bounds;
 use scenario::{Events, Role, Scenario};
 use snapbox::str;
-use tables::{changes, first_publication, moves, new_objects, switches};
+use tables::{changes, first_publication, moves, new_objects, registered, switches};
 
 const APPLY: Role = Role::Apply { rules: 0 };
 const OTHER: Role = Role::Apply { rules: 1 };
@@ -130,6 +131,16 @@ fn switches_and_any_accident() {
     holds(Scenario { events: Events::ALL, ..switches() }, Some(1), 1);
     let killed = Events { kills: true, stops_ms: &[61_000], ..Events::NONE };
     holds(Scenario { roles: vec![APPLY, Role::Query, Role::Prune], events: killed, ..switches() }, Some(2), 1);
+}
+
+#[test]
+fn switches_of_a_table_in_a_catalog() {
+    holds(Scenario { roles: vec![APPLY, Role::Query], ..registered() }, None, 0);
+    holds(Scenario { roles: vec![APPLY, OTHER, Role::Query], ..registered() }, Some(2), 0);
+    holds(Scenario { roles: vec![APPLY], events: Events::ALL, ..registered() }, Some(0), 2);
+    holds(Scenario { events: Events::ALL, ..registered() }, Some(1), 1);
+    let killed = Events { kills: true, stops_ms: &[61_000], ..Events::NONE };
+    holds(Scenario { roles: vec![APPLY, OTHER, Role::Query], events: killed, ..registered() }, Some(1), 1);
 }
 
 #[test]

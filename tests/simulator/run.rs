@@ -11,11 +11,13 @@ use std::time::Duration;
 use restitch::error::ErrorKind;
 use restitch::plan::manifest::MARKER;
 use restitch::plan::marker::Marker;
+use restitch::store::Store;
 use restitch::store::memory::Fault;
 use restitch::uri::Uri;
 use tokio::sync::watch;
 
 use crate::actor::{self, Outcome, name};
+use crate::catalog;
 use crate::checker::{Broken, Checker, Violation, differs, published};
 use crate::scenario::{NEIGHBOURS, Prepared, Role, data, location};
 use crate::world::{Call, Happened, Kind, Pending, World};
@@ -360,8 +362,9 @@ impl Run {
         let mut puts = 0;
         for plan in ["recovery", "once more"] {
             puts = store.counts().puts;
-            let options = scenario.options(plan, plan);
-            let applied = actor::apply(&self.prepared, rules, &store, &self.checker.intents, &options).await;
+            let through: Arc<dyn Store> = Arc::new(store.clone());
+            let options = scenario.options(plan, plan, &through);
+            let applied = actor::apply(&self.prepared, rules, &through, &self.checker.intents, &options).await;
             applied.map_err(|error| broken(format!("planned and applied again: {error:?}")))?;
         }
         if store.counts().puts != puts {
@@ -372,6 +375,12 @@ impl Run {
         let marker: Marker = serde_json::from_slice(marker).expect("a marker");
         differs(&scenario.listings[rules][states - 1], &published(&snapshot, &marker.current))
             .map_err(|violation| broken(format!("planned and applied again: {violation}")))?;
+        if scenario.registered {
+            let entry = snapshot.get(&catalog::entry()).expect("what was applied is registered");
+            if catalog::directory(entry) != marker.directory(&location()) {
+                return Err(broken("the catalog and the marker name two directories".into()));
+            }
+        }
         let untouched: BTreeMap<&Uri, _> = self.prepared.objects.iter().filter(|(uri, _)| neighbour(uri)).collect();
         match untouched.into_iter().find(|(uri, body)| snapshot.get(uri) != Some(body)) {
             Some((uri, _)) => Err(Violation::new(Broken::Touched, format!("{uri:?} is not as it was"))),
@@ -403,6 +412,7 @@ fn shown(uri: &Uri) -> String {
     match key {
         "_restitch.json" => "the marker".into(),
         "state" => "the objects".into(),
+        "taxes" => "the table".into(),
         "" => "the location".into(),
         key => key.trim_start_matches("region=").trim_end_matches("/symlink.txt").to_owned(),
     }

@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use restitch::apply::current::Planning;
 use restitch::apply::{self, Options, Protocol};
+use restitch::catalog::Catalog;
 use restitch::map::group::TableGroups;
 use restitch::plan::TablePlan;
-use restitch::rules::table::{Publish, Table};
+use restitch::rules::table::{CatalogService, CatalogSettings, Partitions, Publish, Table};
+use restitch::store::Store;
 use restitch::store::memory::{Memory, Tags};
 use restitch::uri::Uri;
 
+use crate::catalog::OneTable;
 use crate::published;
 
 /// By region, the numbers of the objects behind the lines; a region without any is an emptied partition.
@@ -42,6 +46,8 @@ pub struct Scenario {
     pub lock_timeout_s: u64,
     /// `Switch`: whatever changes goes into a directory of its own.
     pub publish: Publish,
+    /// Whether the table is kept in a catalog, and projected there.
+    pub registered: bool,
 }
 
 /// What an actor does.
@@ -108,13 +114,18 @@ impl Default for Scenario {
             concurrency: 1,
             lock_timeout_s: 0,
             publish: Publish::Refresh,
+            registered: false,
         }
     }
 }
 
 impl Scenario {
     pub fn table(&self) -> Table {
-        Table { publish: self.publish, ..published::table("taxes", &["region string"], 1) }
+        let table = published::table("taxes", &["region string"], 1);
+        let service = CatalogService::Hive { host: "catalog".into(), port: 9083 };
+        let catalog = self.registered.then(|| CatalogSettings { database: "default".into(), service });
+        let partitions = if self.registered { Partitions::Projection } else { Partitions::Registered };
+        Table { publish: self.publish, catalog, partitions, ..table }
     }
 
     pub fn groups(&self, table: &Table, contents: &Contents) -> TableGroups {
@@ -149,6 +160,7 @@ impl Scenario {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.expect("a runtime").block_on(async {
             let memory = Memory::new();
+            let store: Arc<dyn Store> = Arc::new(memory.clone());
             memory.set_tags(self.tags);
             memory.set_now(999_000_000);
             for uri in NEIGHBOURS {
@@ -165,7 +177,7 @@ impl Scenario {
                 }
                 for (id, contents) in [("filled", &full), ("before", &self.before)] {
                     let mut plan = self.plan(&memory, contents).await;
-                    let options = Options { protocol: Protocol::default(), ..self.options(id, id) };
+                    let options = Options { protocol: Protocol::default(), ..self.options(id, id, &store) };
                     let applied = apply::table(&memory, &mut plan, "0", &options).await;
                     applied.expect("nothing disturbs it");
                 }
@@ -184,7 +196,7 @@ impl Scenario {
     }
 
     async fn plan(&self, memory: &Memory, contents: &Contents) -> TablePlan {
-        let planning = restitch::apply::current::Planning { accept_moves: true, ..published::planning() };
+        let planning = self.planning(&(Arc::new(memory.clone()) as Arc<dyn Store>));
         let table = self.table();
         let planned = published::plan(memory, &table, self.groups(&table, contents), &planning).await;
         let planned = planned.expect("a plan");
@@ -192,15 +204,24 @@ impl Scenario {
         planned.plan.expect("a plan without refusals")
     }
 
-    /// `plan` is the id of what is applied; `holder` the run that applies it.
-    pub fn options(&self, plan: &str, holder: &str) -> Options {
+    /// What is planned over `store`.
+    pub fn planning(&self, store: &Arc<dyn Store>) -> Planning {
+        Planning { accept_moves: true, now: 999_000_000, catalog: self.catalog(store), ..published::planning() }
+    }
+
+    fn catalog(&self, store: &Arc<dyn Store>) -> Option<Arc<dyn Catalog>> {
+        self.registered.then(|| Arc::new(OneTable(store.clone())) as Arc<dyn Catalog>)
+    }
+
+    /// `plan` is the id of what is applied to `store`; `holder` the run that applies it.
+    pub fn options(&self, plan: &str, holder: &str, store: &Arc<dyn Store>) -> Options {
         Options {
             plan: plan.into(),
             holder: holder.into(),
             lock_timeout: std::time::Duration::from_secs(self.lock_timeout_s),
             single_writer: false,
             concurrency: self.concurrency,
-            catalog: None,
+            catalog: self.catalog(store),
             interrupt: Default::default(),
             written: Arc::default(),
             protocol: self.protocol,

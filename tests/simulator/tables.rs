@@ -47,6 +47,11 @@ pub fn switches() -> Scenario {
     Scenario { publish: Publish::Switch, ..moves() }
 }
 
+/// The same, of a table that is projected, and whose readers ask a catalog where it lies.
+pub fn registered() -> Scenario {
+    Scenario { registered: true, ..switches() }
+}
+
 /// Any table, any number of runs.
 pub fn random(drawn: &mut Random) -> Scenario {
     let moves = drawn.one_in(2);
@@ -83,6 +88,8 @@ pub fn random(drawn: &mut Random) -> Scenario {
     if drawn.one_in(2) {
         roles.push(Role::Query);
     }
+    let publish = if drawn.one_in(3) { Publish::Switch } else { Publish::Refresh };
+    let before_is_empty = before.is_empty();
     Scenario {
         before,
         listings,
@@ -93,7 +100,8 @@ pub fn random(drawn: &mut Random) -> Scenario {
         page_size: [1, 2, 7, 1000][drawn.below(4)],
         concurrency: 1 + drawn.below(4),
         lock_timeout_s: [0, 90][drawn.below(2)],
-        publish: if drawn.one_in(3) { Publish::Switch } else { Publish::Refresh },
+        publish,
+        registered: publish == Publish::Switch && !before_is_empty && drawn.one_in(2),
         ..Scenario::default()
     }
 }
