@@ -77,6 +77,12 @@ pub async fn run(global: &Global, args: &DdlArgs) -> Result<Exit> {
                 published(global, rules.project.as_deref(), &table, &location, store).await?
             }
         };
+        if let Some(settings) = &table.catalog {
+            let (name, database) = (Shown(&table.name), Shown(&settings.database));
+            global.say(format_args!(
+                "{name}  note: `restitch apply` keeps it in the catalog's database `{database}` itself"
+            ));
+        }
         let name = TableName::of(&table, args.database.as_deref());
         out.table(&table)?;
         if args.replace {

@@ -1,6 +1,8 @@
-//! `restitch verify`: whether every published line still names an object, and manifests are what rules and marker say.
+//! `restitch verify`: whether every published line still names an object, manifests are what rules and marker say, and the
+//! catalog says the same.
 //!
-//! Reads only: the listing that the rules need, the locations' listings, and the manifests that differ.
+//! Reads only: the listing that the rules need, the locations' listings, the manifests that differ, and every partition of
+//! the catalog.
 
 use std::collections::HashMap;
 
@@ -12,10 +14,12 @@ use super::plan::show::counted;
 use super::show::{ERROR, HELP, STRONG};
 use super::{Exit, Global, Output, rule_file};
 use crate::apply::current::Planning;
+use crate::apply::registration::field_shown;
 use crate::apply::verify::{Finding, Seen, What};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Sources;
 use crate::plan::brakes::{Allowed, grouped};
+use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionChange, TableChange};
 use crate::plan::switch::Reason;
 use crate::plan::{Counts, Kind, Requirement};
 use crate::rules::table::Rules;
@@ -89,6 +93,7 @@ pub async fn run(global: &Global, args: &VerifyArgs) -> Result<Exit> {
         let mend = mend(table);
         let found = there.look(table.store.as_ref(), plan).await?;
         issues.extend(found.into_iter().map(|finding| of_manifest(table, finding, &mend)));
+        issues.extend(plan.catalog.iter().filter(|_| table.refusals.is_empty()).flat_map(|it| of_catalog(table, it)));
     }
     let mut out = if args.json { Output::bytes() } else { Output::text() };
     match args.json {
@@ -165,6 +170,11 @@ fn of_marker(table: &DrawnTable) -> Option<Issue> {
 }
 
 impl Issue {
+    fn in_partition(mut self, partition: String) -> Issue {
+        self.partition = Some(partition);
+        self
+    }
+
     fn of(table: &DrawnTable, message: String) -> Issue {
         Issue {
             table: table.name.clone(),
@@ -195,6 +205,49 @@ fn of_manifest(table: &DrawnTable, finding: Finding, mend: &str) -> Issue {
         mend: mend.to_owned(),
         ..Issue::of(table, message(finding.what, finding.lines, &of))
     }
+}
+
+/// What the catalog says otherwise than manifests and rules.
+fn of_catalog(table: &DrawnTable, planned: &CatalogPlan) -> Vec<Issue> {
+    let (name, catalog) = (Shown(&table.name), Shown(&planned.catalog));
+    let of_table = |message: String| Issue { what: "catalog", ..Issue::of(table, message) };
+    let mut issues = match &planned.table {
+        TableChange::None => Vec::new(),
+        // Its partitions go with it.
+        TableChange::Create => return vec![of_table(format!("`{name}` is not registered in {catalog}"))],
+        TableChange::Update { fields, .. } => {
+            let other = |field: &FieldChange| {
+                let message = format!("`{name}` in {catalog} has another {}", Shown(&field.field));
+                Issue { examples: vec![field_shown(field)], ..of_table(message) }
+            };
+            fields.iter().map(other).collect()
+        }
+    };
+    let of_partition = |change: &PartitionChange| {
+        let partition = change.partition.shown();
+        let (what, says) = match change.action {
+            PartitionAction::Add => ("unregistered", "is published and not registered"),
+            PartitionAction::Mend => ("drifted", "is registered otherwise than it is published"),
+            PartitionAction::Remove => ("left over", "is registered and has no manifest"),
+        };
+        Issue {
+            what,
+            key: Some(change.directory.clone()),
+            examples: change.fields.iter().map(field_shown).collect(),
+            mend: "restitch apply --full".to_owned(),
+            ..Issue::of(table, format!("{partition} of `{name}` {says}"))
+        }
+        .in_partition(partition)
+    };
+    issues.extend(planned.partitions.iter().map(of_partition));
+    issues.extend(planned.foreign.iter().map(|values| {
+        let partition = values.join("/");
+        let message = format!("{partition} of `{name}` is registered by somebody else and has no manifest");
+        let mend = format!("if it is not meant: ALTER TABLE {} DROP PARTITION (…)", Shown(&planned.name));
+        Issue { what: "foreign", key: Some(partition.clone()), mend, ..Issue::of(table, message) }
+            .in_partition(partition)
+    }));
+    issues
 }
 
 fn message(what: What, lines: u64, of: &str) -> String {
@@ -273,13 +326,13 @@ fn rolled_up(issues: &[Issue]) -> Vec<Issue> {
 fn together(alike: &[&Issue]) -> Issue {
     let first = alike[0];
     let lines: u64 = alike.iter().filter_map(|issue| issue.lines).sum();
-    let message = format!(
-        "{} of `{}` are {} in {} manifests (-v shows each)",
-        counted(lines, "line"),
-        Shown(&first.table),
-        first.what,
-        grouped(alike.len() as u64)
-    );
+    let (name, count) = (Shown(&first.table), grouped(alike.len() as u64));
+    let message = match first.lines {
+        Some(_) => {
+            format!("{} of `{name}` are {} in {count} manifests (-v shows each)", counted(lines, "line"), first.what)
+        }
+        None => format!("{count} partitions of `{name}` are {} in its catalog (-v shows each)", first.what),
+    };
     let examples = alike.iter().flat_map(|issue| issue.examples.first()).take(SHOWN).cloned().collect();
-    Issue { message, examples, key: None, partition: None, lines: Some(lines), ..first.clone() }
+    Issue { message, examples, key: None, partition: None, lines: first.lines.map(|_| lines), ..first.clone() }
 }
