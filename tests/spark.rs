@@ -1,7 +1,8 @@
 //! A real engine reads what restitch wrote: objects on a real S3 server, `restitch apply`, the buckets mirrored to
 //! folders, the DDL that `restitch ddl` printed run unedited in Spark, then queries.
 //!
-//! Asked for by name, for it needs both: `tests/engines/s3 minio cargo test --test spark -- --ignored`.
+//! Asked for by name, for it needs both: `tests/engines/s3 minio cargo test --test spark -- --ignored ddl_`, and with a
+//! Hive metastore in front, `tests/engines/hms tests/engines/s3 minio cargo test --test spark -- --ignored metastore_`.
 #![cfg(all(feature = "cli", feature = "s3"))]
 
 use std::collections::BTreeSet;
@@ -67,8 +68,8 @@ type Rows = BTreeSet<(Option<String>, i64)>;
 
 #[tokio::test]
 #[ignore = "needs a real S3 server and Spark"]
-async fn rows_follow_the_objects() {
-    let world = World::new().await;
+async fn ddl_makes_tables_whose_rows_follow_the_objects() {
+    let world = World::new(RULES).await;
     for (bucket, key, body) in FIRST {
         world.put(bucket, key, body).await;
     }
@@ -119,6 +120,56 @@ async fn rows_follow_the_objects() {
     assert!(output.contains("no change"), "{output}");
 }
 
+/// No DDL is run: what Spark finds, `restitch apply` has registered.
+#[tokio::test]
+#[ignore = "needs a real S3 server, a Hive metastore and Spark"]
+async fn metastore_tables_have_rows_that_follow_the_objects() {
+    let uri = std::env::var("RESTITCH_HMS_URI").expect("tests/engines/hms sets it");
+    let rules = format!("[catalog]\ntype = \"hive\"\nuri = \"{uri}\"\ndatabase = \"shop\"\n{RULES}");
+    let world = World::new(&rules).await;
+    for (bucket, key, body) in FIRST {
+        world.put(bucket, key, body).await;
+    }
+    let refused = world.refused(&["apply", "--yes"]);
+    assert!(refused.contains("--create-database"), "{refused}");
+    world.restitch(&["apply", "--yes", "--create-database"]);
+    let mut expected: Rows =
+        [("north america", 1), ("north america", 2), ("north america", 3), ("o'hare", 4), ("50%", 5)]
+            .into_iter()
+            .chain([("a=b", 6), ("münchen", 7), ("gone", 8), ("archive", 9), ("archive", 10)])
+            .chain([("x') LOCATION 's3://evil/", 13)])
+            .map(|(region, id)| (Some(region.to_owned()), id))
+            .collect();
+    world.mirror().await;
+    assert_eq!(world.query_registered(), both(&expected), "first publication");
+    assert!(world.restitch(&["plan", "--full"]).contains("no change"), "a full comparison after the first apply");
+
+    // A refresh: a new file, a new partition, an emptied one.
+    world.put("spark-sales", "data/o'hare/sales2.csv", "11,fife\n").await;
+    world.put("spark-sales", "data/日本/sales1.csv", "12,fan\n").await;
+    world.delete("spark-sales", "data/gone/sales1.csv").await;
+    expected.extend([("o'hare", 11), ("日本", 12)].map(|(region, id)| (Some(region.to_owned()), id)));
+    expected.retain(|(_, id)| *id != 8);
+    world.restitch(&["apply", "--yes"]);
+    world.mirror().await;
+    assert_eq!(world.query_registered(), both(&expected), "after files came and went");
+
+    // Somebody moves a partition and writes a note on the table: the one is mended, the other stays.
+    let drift = [
+        "ALTER TABLE shop.sales PARTITION (region = 'münchen') SET LOCATION 's3://spark-tables/elsewhere/'",
+        "ALTER TABLE shop.sales SET TBLPROPERTIES ('note' = 'mind the gap')",
+    ];
+    let answers = world.spark(&drift);
+    assert!(answers.iter().all(|answer| answer.get("error").is_none()), "{answers:?}");
+    let plan = world.restitch(&["plan", "--full"]);
+    assert!(plan.contains("s3://spark-tables/elsewhere/"), "{plan}");
+    world.restitch(&["apply", "--yes", "--full"]);
+    assert_eq!(world.query_registered(), both(&expected), "after drift was mended");
+    let noted = world.spark(&["SHOW TBLPROPERTIES shop.sales ('note')"]);
+    assert_eq!(rows(&noted[0]), &[serde_json::json!(["note", "mind the gap"])]);
+    assert!(world.restitch(&["plan", "--full"]).contains("no change"), "a full comparison after all");
+}
+
 /// What both tables must hold: the partitioned one with its regions, the other without.
 fn both(expected: &Rows) -> (Rows, Rows) {
     (expected.clone(), expected.iter().map(|(_, id)| (None, *id)).collect())
@@ -137,7 +188,7 @@ struct World {
 impl World {
     /// # Panics
     /// Without `AWS_ENDPOINT_URL`, which `tests/engines/s3` sets.
-    async fn new() -> World {
+    async fn new(rules: &str) -> World {
         let setting = |name: &str| {
             std::env::var(name).expect("run as `tests/engines/s3 minio cargo test --test spark -- --ignored`")
         };
@@ -154,7 +205,7 @@ impl World {
             client.create_bucket().bucket(bucket).send().await.expect("the bucket is made");
         }
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("restitch.toml"), RULES).expect("the rule file is written");
+        std::fs::write(folder.path().join("restitch.toml"), rules).expect("the rule file is written");
         World { client, folder }
     }
 
@@ -175,6 +226,14 @@ impl World {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "restitch {args:?}: {}\n{text}\n{said}", output.status);
         text
+    }
+
+    /// The same of a run that must fail; what it printed as its error.
+    fn refused(&self, args: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_restitch")).args(args).current_dir(self.folder.path()).output();
+        let output = output.expect("restitch runs");
+        assert!(!output.status.success(), "restitch {args:?} was to fail");
+        String::from_utf8(output.stderr).expect("UTF-8")
     }
 
     fn mirrored(&self) -> PathBuf {
@@ -217,6 +276,12 @@ impl World {
         assert!(failed.is_empty(), "{failed:#?}");
         let [.., sales, all] = answers.as_slice() else { panic!("too few answers: {answers:?}") };
         (read_rows(sales), read_rows(all))
+    }
+
+    /// The rows of both tables as the metastore has them.
+    fn query_registered(&self) -> (Rows, Rows) {
+        let answers = self.spark(&["SELECT region, id FROM shop.sales", "SELECT NULL, id FROM shop.sales_all"]);
+        (read_rows(&answers[0]), read_rows(&answers[1]))
     }
 
     fn spark(&self, statements: &[&str]) -> Vec<Value> {

@@ -21,7 +21,6 @@ def session(root):
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": f"file://{metastore}/warehouse",
-        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={metastore}/db;create=true",
         "spark.driver.extraJavaOptions": f"-Dderby.system.home={metastore} -Dderby.stream.error.file={metastore}/derby.log",
         # Without this, Spark reads no row of a partitioned symlink table, and says nothing.
         "spark.hadoopRDD.ignoreEmptySplits": "false",
@@ -29,6 +28,11 @@ def session(root):
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
         "spark.hadoop.fs.viewfs.overload.scheme.target.s3.impl": "org.apache.hadoop.fs.LocalFileSystem",
     }
+    if uri := os.environ.get("RESTITCH_HMS_URI"):
+        settings["spark.hadoop.hive.metastore.uris"] = uri
+    else:
+        catalog = f"jdbc:derby:;databaseName={metastore}/db;create=true"
+        settings["spark.hadoop.javax.jdo.option.ConnectionURL"] = catalog
     for bucket in os.listdir(root):
         if not bucket.startswith(".") and os.path.isdir(os.path.join(root, bucket)):
             settings[f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback"] = f"file://{root}/{bucket}/"
