@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod glue;
 #[cfg(feature = "hive")]
 pub mod hive;
+pub mod like;
 pub mod memory;
 
 use std::collections::HashMap;

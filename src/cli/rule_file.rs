@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Global;
+use crate::catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::diagnostic::{self, Lines};
 use crate::rules::table::Rules;
@@ -91,6 +92,16 @@ async fn definition(like: &Like) -> Result<Definition> {
         Like::LakeFs { uri, access } => crate::listing::lakefs::LakeFs::open(access)?.definition(uri).await,
         #[cfg(not(feature = "lakefs"))]
         Like::LakeFs { uri, .. } => Err(crate::listing::sources::without_feature(uri, "lakefs")),
+        Like::Catalog { settings, table } => {
+            let catalog = catalog::open(settings).await?;
+            match catalog.table(table).await? {
+                Some(entry) => catalog::like::definition(table, entry),
+                None => {
+                    let message = format!("there is no table `{}` in {}", Shown(table), catalog.shown());
+                    Err(Error::new(ErrorKind::NotFound, message))
+                }
+            }
+        }
     }
 }
 

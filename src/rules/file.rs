@@ -22,8 +22,8 @@ use super::rule::{self, Context, Head, Level, RuleDraft, SetEntry, WhereEntry};
 use super::shape::{self, Name, Node, Scalar, Text, did_you_mean};
 use super::sound::{self, Sound};
 use super::table::{
-    Access, Claim, Column, Engine, Exclude, Format, Layout, Limits, ListingSource, Lookup, OnTrap, Partitions, Pick,
-    PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl, access,
+    Access, CatalogSettings, Claim, Column, Engine, Exclude, Format, Layout, Limits, ListingSource, Lookup, OnTrap,
+    Partitions, Pick, PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl, access,
 };
 use crate::error::Result;
 use crate::uri::{Bucket, Scheme, Shown, Uri};
@@ -309,7 +309,10 @@ impl<'c> Reader<'c> {
         self.name(&name, "table");
         let layers = Layers { own: &own, defaults };
         let partition_texts = layers.one("partitioned_by", Node::texts).unwrap_or_default();
-        let mut data = self.data(&layers, outer.listings);
+        let own_catalog = own.section("catalog");
+        // Where a definition may be taken from; what is wrong with it is said below.
+        let described = catalog::read(outer.catalog, own_catalog.as_ref(), Some("default"), &mut Vec::new());
+        let mut data = self.data(&layers, outer.listings, described.as_ref());
         let is_partitioned_here = !partition_texts.is_empty() || own.has("partitioned_by");
         if !is_partitioned_here {
             self.stated_partitions(&mut data);
@@ -364,7 +367,6 @@ impl<'c> Reader<'c> {
             Some("projection") => Partitions::Projection,
             _ => Partitions::Registered,
         };
-        let own_catalog = own.section("catalog");
         let database = data.ddl.as_ref().and_then(|ddl| ddl.statement.database.as_deref());
         let catalog = catalog::read(outer.catalog, own_catalog.as_ref(), database, &mut self.found);
         let mut table = Table {
@@ -820,7 +822,7 @@ fn skip(layers: &Layers<'_, '_>) -> Skip {
 
 impl Reader<'_> {
     /// `columns` and `format`, or `ddl`, or `like`; the table's own words go before the defaults'.
-    fn data(&mut self, layers: &Layers<'_, '_>, listings: &[ListingSource]) -> Data {
+    fn data(&mut self, layers: &Layers<'_, '_>, listings: &[ListingSource], catalog: Option<&CatalogSettings>) -> Data {
         let own = |key: &&str| layers.own.has(key);
         // Each says it all; what stands behind it says it again. A definition may lack the format, or have it wrong.
         let stated: [(&str, &[&str]); 2] = [("ddl", &["columns", "format", "like"]), ("like", &["columns"])];
@@ -838,7 +840,7 @@ impl Reader<'_> {
             return self.stated_by(&text);
         }
         if let Some(text) = node.and_then(|node| node.text("like")) {
-            let mut data = self.defined_by(&text, listings);
+            let mut data = self.defined_by(&text, listings, catalog);
             if data.format.is_none() || layers.own.has("format") {
                 data.format = self.format(layers).or(data.format);
             }
@@ -900,9 +902,9 @@ impl Reader<'_> {
     }
 
     /// A table as it is described elsewhere.
-    fn defined_by(&mut self, text: &Text<'_>, listings: &[ListingSource]) -> Data {
+    fn defined_by(&mut self, text: &Text<'_>, listings: &[ListingSource], catalog: Option<&CatalogSettings>) -> Data {
         let data = Data { span: text.span.clone(), is_unread: true, ..Data::default() };
-        let like = match Like::parse(text.value, listings) {
+        let like = match Like::parse(text.value, listings, catalog) {
             Ok(like) => like,
             Err((message, help)) => {
                 self.found.push(Diagnostic::error(text.span.clone(), message).help(help));

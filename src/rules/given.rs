@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::table::{Access, Column, Format, ListingSource, access};
+use super::table::{Access, CatalogService, CatalogSettings, Column, Format, ListingSource, access};
 use crate::error::{Error, Result};
 use crate::uri::{Bucket, Scheme, Uri};
 
@@ -15,6 +15,8 @@ use crate::uri::{Bucket, Scheme, Uri};
 pub enum Like {
     /// `lakefs:repo/ref/_lakefs_tables/taxes.yaml`: a table descriptor in a repository.
     LakeFs { uri: Uri, access: Access },
+    /// `glue:default.taxes`, `hive:default.taxes`: a table of a catalog, in lower case.
+    Catalog { settings: CatalogSettings, table: String },
 }
 
 /// A repository of lakeFS whose storage namespace a location begins with, and how it is reached.
@@ -64,12 +66,21 @@ impl Given {
     }
 }
 
+const GLUE_HELP: &str = "write\nlike = \"glue:default.taxes\"";
+const HIVE_HELP: &str = "write\nlike = \"hive:default.taxes\"";
+const METASTORE_HELP: &str =
+    "write\n[catalog]\ntype     = \"hive\"\ndatabase = \"default\"\nuri      = \"thrift://metastore.example.com:9083\"";
+
 impl Like {
-    /// Reads `SOURCE:…`; `listings` say how stores are reached.
+    /// Reads `SOURCE:…`; `listings` say how stores are reached, `catalog` how its own kind of catalog is.
     ///
     /// # Errors
     /// What is wrong with it, and what to write instead.
-    pub fn parse(text: &str, listings: &[ListingSource]) -> Result<Like, (String, &'static str)> {
+    pub fn parse(
+        text: &str,
+        listings: &[ListingSource],
+        catalog: Option<&CatalogSettings>,
+    ) -> Result<Like, (String, &'static str)> {
         const HELP: &str = "write\nlike = \"lakefs:repo/main/_lakefs_tables/taxes.yaml\"";
         let Some((source, rest)) = text.split_once(':') else {
             return Err((format!("`{text}` does not say where the table is described"), HELP));
@@ -87,6 +98,23 @@ impl Like {
                     _ => Err((format!("`{text}` is no file of a repository"), HELP)),
                 }
             }
+            "glue" | "hive" => {
+                let help = if source == "glue" { GLUE_HELP } else { HIVE_HELP };
+                let (database, table) = match rest.rsplit_once('.') {
+                    Some((database, table)) if !database.is_empty() && !table.is_empty() => (database, table),
+                    _ => return Err((format!("`{text}` names no table of a database"), help)),
+                };
+                let service = match (source, catalog.map(|catalog| &catalog.service)) {
+                    ("glue", Some(service @ CatalogService::Glue { .. }))
+                    | ("hive", Some(service @ CatalogService::Hive { .. })) => service.clone(),
+                    ("glue", _) => {
+                        CatalogService::Glue { region: None, profile: None, endpoint: None, catalog_id: None }
+                    }
+                    _ => return Err(("nothing says where the Hive metastore is".to_owned(), METASTORE_HELP)),
+                };
+                let settings = CatalogSettings { database: database.to_lowercase(), service };
+                Ok(Like::Catalog { settings, table: table.to_lowercase() })
+            }
             _ => Err((format!("`{source}:` is nothing that describes tables"), HELP)),
         }
     }
@@ -99,12 +127,38 @@ mod tests {
     #[test]
     fn a_descriptor_is_named_with_or_without_slashes() {
         for text in ["lakefs:r/main/_lakefs_tables/t.yaml", "lakefs://r/main/_lakefs_tables/t.yaml"] {
-            let Like::LakeFs { uri, .. } = Like::parse(text, &[]).unwrap();
+            let Like::LakeFs { uri, .. } = Like::parse(text, &[], None).unwrap() else { panic!("{text}") };
             assert_eq!(uri.raw(), "lakefs://r/main/_lakefs_tables/t.yaml");
         }
         for wrong in ["taxes", "lakefs:r/main", "lakefs:r/main/", "lakefs:r//x", "lakefs:/main/x", "sql:x", ":r/main/x"]
         {
-            assert!(Like::parse(wrong, &[]).is_err(), "{wrong}");
+            assert!(Like::parse(wrong, &[], None).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_a_catalog_is_named_by_database_and_name() {
+        let of = |text: &str, catalog: Option<&CatalogSettings>| match Like::parse(text, &[], catalog) {
+            Ok(Like::Catalog { settings, table }) => Ok((settings, table)),
+            Ok(other) => panic!("{other:?}"),
+            Err((message, _)) => Err(message),
+        };
+        let glue = |region: Option<&str>| CatalogService::Glue {
+            region: region.map(str::to_owned),
+            profile: None,
+            endpoint: None,
+            catalog_id: None,
+        };
+        let settings = |service: CatalogService| CatalogSettings { database: "old".to_owned(), service };
+        let hive = || CatalogService::Hive { host: "localhost".to_owned(), port: 9083 };
+        assert_eq!(of("glue:Old.Taxes", None), Ok((settings(glue(None)), "taxes".to_owned())));
+        let own = CatalogSettings { database: "new".to_owned(), service: glue(Some("eu-west-1")) };
+        assert_eq!(of("glue:old.taxes", Some(&own)), Ok((settings(glue(Some("eu-west-1"))), "taxes".to_owned())));
+        let own = CatalogSettings { database: "new".to_owned(), service: hive() };
+        assert_eq!(of("hive:old.taxes", Some(&own)), Ok((settings(hive()), "taxes".to_owned())));
+        assert_eq!(of("glue:old.taxes", Some(&own)), Ok((settings(glue(None)), "taxes".to_owned())));
+        for wrong in ["glue:taxes", "glue:.taxes", "glue:old.", "hive:old.taxes"] {
+            assert!(of(wrong, None).is_err(), "{wrong}");
         }
     }
 }

@@ -1,0 +1,154 @@
+//! A table of a catalog as the definition of another one (`like = "glue:db.table"`). Pure.
+//!
+//! Takes what says how bytes are read; leaves out what a crawler, a writer or restitch noted about that table alone.
+
+use super::Entry;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::catalog::CatalogColumn;
+use crate::rules::format::kind_of_serde;
+use crate::rules::given::Definition;
+use crate::rules::table::{Column, Format, FormatKind};
+use crate::uri::Shown;
+
+const HEADER_LINES: &str = "skip.header.line.count";
+
+/// Properties that are about the table's own data, and beginnings of such.
+const OF_ITS_DATA: [&str; 18] = [
+    "EXTERNAL",
+    "COLUMN_STATS_ACCURATE",
+    "UPDATED_BY_CRAWLER",
+    "averageRecordSize",
+    "bucketing_version",
+    "columnsOrdered",
+    "compressionType",
+    "last_modified_by",
+    "last_modified_time",
+    "objectCount",
+    "partition_filtering.enabled",
+    "rawDataSize",
+    "recordCount",
+    "sizeKey",
+    "storage.location.template",
+    "totalSize",
+    "transient_lastDdlTime",
+    "typeOfData",
+];
+const PREFIXES_OF_ITS_DATA: [&str; 6] =
+    ["projection.", "restitch.", "CrawlerSchema", "num", "spark.sql.", "exclusions"];
+
+/// What `name`, as it was read, says of a table's columns, format and properties.
+///
+/// # Errors
+/// `Unsupported` for a view, or a table whose files only its own metadata names.
+pub fn definition(name: &str, entry: Entry) -> Result<Definition> {
+    let Entry { table, table_type, .. } = entry;
+    let open_format = table.parameters.iter().find(|(name, _)| name.eq_ignore_ascii_case("table_type"));
+    if let Some(kind) =
+        open_format.map(|(_, kind)| kind.as_str()).or(table_type.as_deref().filter(|kind| kind.contains("VIEW")))
+    {
+        let message = format!("{} is of type `{}`", Shown(name), Shown(kind));
+        let error = Error::new(ErrorKind::Unsupported, message);
+        return Err(error.help("a table whose columns and serde say how its files are read can be taken over"));
+    }
+    let header_lines = table.parameters.get(HEADER_LINES).and_then(|lines| lines.trim().parse().ok()).unwrap_or(0);
+    let is_kept = |name: &str| {
+        name != HEADER_LINES
+            && !OF_ITS_DATA.contains(&name)
+            && !PREFIXES_OF_ITS_DATA.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let serde_properties: Vec<(String, String)> = table.storage.serde_parameters.into_iter().collect();
+    let format = (!table.storage.serde.is_empty()).then(|| Format {
+        kind: kind(&table.storage.serde, &serde_properties),
+        serde: table.storage.serde,
+        serde_properties,
+        header_lines,
+    });
+    Ok(Definition {
+        columns: table.columns.into_iter().map(column).collect(),
+        partitioned_by: table.partition_keys.into_iter().map(column).collect(),
+        format,
+        comment: table.comment,
+        properties: table.parameters.into_iter().filter(|(name, _)| is_kept(name)).collect(),
+    })
+}
+
+fn kind(serde: &str, properties: &[(String, String)]) -> FormatKind {
+    let is_tabbed = properties.iter().any(|(name, value)| name == "field.delim" && value == "\t");
+    match kind_of_serde(serde) {
+        FormatKind::Csv if is_tabbed => FormatKind::Tsv,
+        kind => kind,
+    }
+}
+
+fn column(column: CatalogColumn) -> Column {
+    Column { name: column.name.to_lowercase(), ddl_type: column.hive_type.to_lowercase(), comment: column.comment }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::catalog::Version;
+    use crate::plan::catalog::{Storage, TableDefinition};
+
+    fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn entry(parameters: &[(&str, &str)], table_type: &str) -> Entry {
+        let column = |name: &str, hive_type: &str| CatalogColumn {
+            name: name.to_owned(),
+            hive_type: hive_type.to_owned(),
+            comment: Some(format!("the {name}")),
+        };
+        let table = TableDefinition {
+            columns: vec![column("Id", "INT"), column("deep", "struct<a:int>")],
+            partition_keys: vec![column("region", "string")],
+            storage: Storage {
+                serde: "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe".to_owned(),
+                serde_parameters: texts(&[("field.delim", "\t")]),
+                ..Storage::default()
+            },
+            comment: Some("of old".to_owned()),
+            parameters: texts(parameters),
+        };
+        Entry { table, version: Version("1".to_owned()), table_type: Some(table_type.to_owned()) }
+    }
+
+    #[test]
+    fn what_says_how_bytes_are_read_is_taken() {
+        let parameters = [
+            ("EXTERNAL", "TRUE"),
+            ("UPDATED_BY_CRAWLER", "c"),
+            ("classification", "csv"),
+            ("numFiles", "3"),
+            ("projection.enabled", "true"),
+            ("restitch.table", "old"),
+            ("skip.header.line.count", "1"),
+            ("team", "tax"),
+        ];
+        let taken = definition("db.t", entry(&parameters, "EXTERNAL_TABLE")).unwrap();
+        let names = |columns: &[Column]| -> Vec<String> {
+            columns.iter().map(|one| format!("{} {}", one.name, one.ddl_type)).collect()
+        };
+        assert_eq!(names(&taken.columns), ["id int", "deep struct<a:int>"]);
+        assert_eq!(names(&taken.partitioned_by), ["region string"]);
+        assert_eq!((taken.comment.as_deref(), taken.columns[0].comment.as_deref()), (Some("of old"), Some("the Id")));
+        let format = taken.format.unwrap();
+        assert_eq!((format.kind, format.header_lines), (FormatKind::Tsv, 1));
+        assert_eq!(format.serde_properties, [("field.delim".to_owned(), "\t".to_owned())]);
+        let kept = [("classification".to_owned(), "csv".to_owned()), ("team".to_owned(), "tax".to_owned())];
+        assert_eq!(taken.properties, kept);
+    }
+
+    #[test]
+    fn views_and_tables_of_other_formats_are_refused() {
+        for (parameters, table_type, said) in
+            [(&[][..], "VIRTUAL_VIEW", "VIRTUAL_VIEW"), (&[("table_type", "ICEBERG")][..], "EXTERNAL_TABLE", "ICEBERG")]
+        {
+            let error = definition("db.t", entry(parameters, table_type)).unwrap_err();
+            assert!(error.kind() == ErrorKind::Unsupported && error.message().contains(said), "{error:?}");
+        }
+    }
+}
