@@ -107,7 +107,11 @@ fn marked(mut storage: StorageDescriptor) -> StorageDescriptor {
 #[ignore = "needs tests/engines/moto"]
 async fn moto_is_a_catalog_as_every_one() {
     let endpoint = std::env::var("RESTITCH_MOTO").expect("run by tests/engines/moto");
-    let sdk = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http_client()).endpoint_url(endpoint).load().await;
+    let sdk = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .http_client(http_client())
+        .endpoint_url(endpoint)
+        .load()
+        .await;
     check(&Moto(Client::new(&sdk))).await;
 }
 

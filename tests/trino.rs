@@ -1,0 +1,328 @@
+//! A real engine reads what restitch registered: objects on an S3 server, `restitch apply`, tables and partitions in moto's
+//! Glue, queries by Trino, the stand-in for Athena. No statement is run by hand: what apply leaves behind is all.
+//!
+//! Asked for by name, for it needs all three (gofakes3, since moto's own S3 takes no odd keys):
+//!
+//!     tests/engines/moto tests/engines/s3 gofakes3 tests/engines/trino cargo test --test trino -- --ignored --nocapture
+#![cfg(all(feature = "cli", feature = "glue"))]
+
+use std::process::Command;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Credentials, Region};
+use serde_json::{Value, json};
+
+const RULES: &str = r#"
+[defaults]
+location = 's3://trino-tables/{table}/'
+engine   = "trino"
+format   = "csv"
+columns  = ["id bigint", "item string"]
+
+[catalog]
+type     = "glue"
+database = "shop"
+
+[table.registered]
+partitioned_by = ["region string"]
+[[table.registered.rule]]
+match = 's3://trino-sales/csv/{region}/*.csv'
+[[table.registered.rule]]
+match = 's3://trino-archive/**/*.csv'
+set   = { region = "archive" }
+
+[table.unpartitioned]
+[[table.unpartitioned.rule]]
+match = 's3://trino-sales/csv/*/*.csv'
+[[table.unpartitioned.rule]]
+match = 's3://trino-archive/**/*.csv'
+
+[table.projected]
+format         = "json"
+partitioned_by = ["dt date"]
+partitions     = "projection"
+[[table.projected.rule]]
+match = 's3://trino-sales/json/{dt}/*.json'
+
+[table.columnar]
+format = "parquet"
+[[table.columnar.rule]]
+match = 's3://trino-sales/parquet/*.parquet'
+
+# Columns and format of a table that is there already.
+[table.alike]
+like = "glue:shop.columnar"
+[[table.alike.rule]]
+match = 's3://trino-sales/parquet/*.parquet'
+"#;
+
+const CSV: [(&str, &str, &str); 5] = [
+    ("trino-sales", "csv/north america/sales1.csv", "1,kite\n2,drum\n"),
+    ("trino-sales", "csv/north america/sales 2.csv", "3,lamp\n"),
+    ("trino-sales", "csv/münchen/süd=1%20.csv", "5,harp"),
+    ("trino-sales", "csv/gone/sales1.csv", "6,vase\n"),
+    ("trino-archive", "2019/q1/x.csv", "7,globe\n8,quill\n"),
+];
+
+#[tokio::test]
+#[ignore = "needs moto, gofakes3 and Trino"]
+async fn trino_reads_what_restitch_registered() {
+    let world = World::new(RULES, &["trino-sales", "trino-archive", "trino-tables"]).await;
+    for (bucket, key, body) in CSV {
+        world.put(bucket, key, body.into()).await;
+    }
+    world.put("trino-sales", "json/2026-11-20/a.json", "{\"id\":11,\"item\":\"fife\"}\n".into()).await;
+    world.put("trino-sales", "json/2026-11-22/a.json", "{\"id\":12,\"item\":\"fan\"}\n".into()).await;
+    let parquet = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/samples/items.parquet");
+    world.put("trino-sales", "parquet/items.parquet", std::fs::read(parquet).expect("the sample")).await;
+
+    // `alike` takes its columns from a table that the first apply makes.
+    let alike = RULES.find("# Columns and format").expect("it is there");
+    world.rules(&RULES[..alike]);
+    world.restitch(&["apply", "--yes", "--create-database"]);
+    world.rules(RULES);
+    world.restitch(&["apply", "--yes"]);
+    let mut seen = Seen::default();
+    let csv = [
+        (1, "north america"),
+        (2, "north america"),
+        (3, "north america"),
+        (5, "münchen"),
+        (6, "gone"),
+        (7, "archive"),
+        (8, "archive"),
+    ];
+    let rows = |pairs: &[(i64, &str)]| pairs.iter().map(|(id, part)| json!([id, part])).collect::<Vec<_>>();
+    let ids = |ids: &[i64]| ids.iter().map(|id| json!([id])).collect::<Vec<_>>();
+    seen.expect(
+        "registered partitions, CSV, two buckets",
+        world.query("SELECT id, region FROM registered").await,
+        rows(&csv),
+    );
+    seen.expect(
+        "one partition of them",
+        world.query("SELECT id FROM registered WHERE region = 'münchen'").await,
+        ids(&[5]),
+    );
+    seen.expect(
+        "no partitions, CSV, two buckets",
+        world.query("SELECT id FROM unpartitioned").await,
+        ids(&[1, 2, 3, 5, 6, 7, 8]),
+    );
+    seen.expect(
+        "projection, JSON",
+        world.query("SELECT id, CAST(dt AS varchar) FROM projected").await,
+        rows(&[(11, "2026-11-20"), (12, "2026-11-22")]),
+    );
+    seen.expect(
+        "one day of it",
+        world.query("SELECT id FROM projected WHERE dt = DATE '2026-11-22'").await,
+        ids(&[12]),
+    );
+    seen.expect(
+        "a day without a file",
+        world.query("SELECT id FROM projected WHERE dt = DATE '2026-11-21'").await,
+        ids(&[]),
+    );
+    seen.expect("Parquet", world.query("SELECT id FROM columnar").await, ids(&[21, 22, 23]));
+    seen.expect(
+        "Parquet, like another table",
+        world.query("SELECT id FROM alike WHERE item = 'bell'").await,
+        ids(&[23]),
+    );
+
+    // A file in an old partition, one in a new one, a file goes, a partition empties, a day comes.
+    world.put("trino-sales", "csv/north america/new.csv", "9,rope\n".into()).await;
+    world.put("trino-sales", "csv/日本/x.csv", "10,bell\n".into()).await;
+    world.put("trino-sales", "json/2026-11-24/a.json", "{\"id\":13,\"item\":\"x\"}\n".into()).await;
+    world.delete("trino-sales", "csv/north america/sales 2.csv").await;
+    world.delete("trino-sales", "csv/gone/sales1.csv").await;
+    world.restitch(&["apply", "--yes"]);
+    let csv = [
+        (1, "north america"),
+        (2, "north america"),
+        (5, "münchen"),
+        (7, "archive"),
+        (8, "archive"),
+        (9, "north america"),
+        (10, "日本"),
+    ];
+    seen.expect("files came and went", world.query("SELECT id, region FROM registered").await, rows(&csv));
+    seen.expect(
+        "the same without partitions",
+        world.query("SELECT id FROM unpartitioned").await,
+        ids(&[1, 2, 5, 7, 8, 9, 10]),
+    );
+    seen.expect("an emptied partition", world.query("SELECT id FROM registered WHERE region = 'gone'").await, ids(&[]));
+    let partitions = world.query("SELECT region FROM \"registered$partitions\"").await;
+    let names = ["archive", "gone", "münchen", "north america", "日本"];
+    seen.expect("partitions that are registered", partitions, names.iter().map(|name| json!([name])).collect());
+    seen.expect("a new day, projected", world.query("SELECT id FROM projected").await, ids(&[11, 12, 13]));
+    let again = world.restitch(&["plan", "--full", "--detailed-exitcode"]);
+    assert!(again.contains("no change"), "{again}");
+    seen.print();
+}
+
+/// What Trino fails on or misreads, and restitch refuses: the trap's name, the key behind the line, and what Trino says
+/// of the line if it is written all the same.
+const TRAPS: [(&str, &str, &str); 6] = [
+    ("hidden-name", "t/_hidden.csv", "HIVE_FILE_NOT_FOUND"),
+    ("hidden-name", "t/.hidden.csv", "HIVE_FILE_NOT_FOUND"),
+    ("leading-slash", "/t/lead.csv", "HIVE_UNKNOWN_ERROR"),
+    ("prefix-line", "t/folder/", "HIVE_UNKNOWN_ERROR"),
+    ("line-break", "t/a\nb.csv", "HIVE_BAD_DATA"),
+    ("extension-case", "t/x.csv.GZ", "read, but not as written"),
+];
+
+const TRAP_RULES: &str = r#"
+[catalog]
+type     = "glue"
+database = "traps"
+
+[table.trap]
+location = 's3://trino-trap-tables/trap/'
+skip     = []
+engine   = "trino"
+format   = "csv"
+columns  = ["id bigint", "item string"]
+[[table.trap.rule]]
+regex = '(?s:.*)'
+under = 's3://trino-traps/'
+"#;
+
+#[tokio::test]
+#[ignore = "needs moto, gofakes3 and Trino"]
+async fn what_trino_fails_on_is_refused_before() {
+    let world = World::new(TRAP_RULES, &["trino-traps", "trino-trap-tables"]).await;
+    world.put("trino-traps", "t/good.csv", "1,kite\n".into()).await;
+    world.restitch(&["apply", "--yes", "--create-database"]);
+    let query = "SELECT id FROM glue.traps.trap";
+    let mut seen = Seen::default();
+    seen.expect("a table without a trap", world.query(query).await, vec![json!([1])]);
+    for (trap, key, says) in TRAPS {
+        world.put("trino-traps", key, b"\x1f\x8b\x08 no text".to_vec()).await;
+        let (code, said) = world.run(&["plan"]);
+        assert!(code == Some(3) && said.contains(trap), "{key:?} is not refused as {trap}: {code:?}\n{said}");
+        world.put("trino-trap-tables", "trap/symlink.txt", format!("s3://trino-traps/{key}\n").into_bytes()).await;
+        let outcome = match world.query(query).await {
+            Err(error) => error,
+            Ok(rows) => {
+                assert!(!rows.contains(&json!([1])), "{rows:?}");
+                "read, but not as written".to_owned()
+            }
+        };
+        assert!(outcome.contains(says), "{key:?}: {outcome}");
+        seen.0.push((format!("{trap}: {key:?}"), says.to_owned()));
+        world.delete("trino-traps", key).await;
+    }
+    seen.print();
+}
+
+/// What was seen of each case.
+#[derive(Default)]
+struct Seen(Vec<(String, String)>);
+
+impl Seen {
+    /// The same rows in any order, each once.
+    fn expect(&mut self, case: &str, rows: Result<Vec<Value>, String>, mut expected: Vec<Value>) {
+        let mut rows = rows.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let order = |row: &Value| row.to_string();
+        rows.sort_by_key(order);
+        expected.sort_by_key(order);
+        assert_eq!(rows, expected, "{case}");
+        self.0.push((case.to_owned(), format!("{} rows, each once", rows.len())));
+    }
+
+    fn print(&self) {
+        for (case, outcome) in &self.0 {
+            println!("trino  {case:44} {outcome}");
+        }
+    }
+}
+
+/// moto, Trino, and the folder with the rule file.
+struct World {
+    s3: Client,
+    http: reqwest::Client,
+    trino: String,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new(rules: &str, buckets: &[&str]) -> World {
+        let setting = |name: &str| std::env::var(name).expect("run as this file says");
+        let key = Credentials::new(setting("AWS_ACCESS_KEY_ID"), setting("AWS_SECRET_ACCESS_KEY"), None, None, "test");
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version_latest()
+            .endpoint_url(setting("AWS_ENDPOINT_URL"))
+            .region(Region::new("us-east-1"))
+            .credentials_provider(key)
+            .force_path_style(true)
+            .http_client(aws_smithy_http_client::Builder::new().build_http());
+        let s3 = Client::from_conf(config.build());
+        for bucket in buckets {
+            s3.create_bucket().bucket(*bucket).send().await.expect("the bucket is made");
+        }
+        // The HTTP client brings no cryptography of its own; none is needed here.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let world = World {
+            s3,
+            http: reqwest::Client::new(),
+            trino: setting("TRINO_URL"),
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        world.rules(rules);
+        world
+    }
+
+    fn rules(&self, rules: &str) {
+        std::fs::write(self.folder.path().join("restitch.toml"), rules).expect("the rule file is written");
+    }
+
+    async fn put(&self, bucket: &str, key: &str, body: Vec<u8>) {
+        self.s3.put_object().bucket(bucket).key(key).body(body.into()).send().await.expect("the object is written");
+    }
+
+    async fn delete(&self, bucket: &str, key: &str) {
+        self.s3.delete_object().bucket(bucket).key(key).send().await.expect("the object is deleted");
+    }
+
+    /// Runs the binary beside the rule file; how it ended and what it printed.
+    fn run(&self, args: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_restitch")).args(args).current_dir(self.folder.path()).output();
+        let output = output.expect("restitch runs");
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8"));
+        (output.status.code(), said.concat())
+    }
+
+    /// The same, which must go well.
+    fn restitch(&self, args: &[&str]) -> String {
+        let (code, said) = self.run(args);
+        assert_eq!(code, Some(0), "restitch {args:?}:\n{said}");
+        said
+    }
+
+    /// The rows of one statement, or `ERROR_NAME: message`.
+    async fn query(&self, sql: &str) -> Result<Vec<Value>, String> {
+        let with = |request: reqwest::RequestBuilder| {
+            request
+                .header("X-Trino-User", "restitch")
+                .header("X-Trino-Catalog", "glue")
+                .header("X-Trino-Schema", "shop")
+        };
+        let mut rows = Vec::new();
+        let mut request = with(self.http.post(format!("{}/v1/statement", self.trino)).body(sql.to_owned()));
+        loop {
+            let text = request.send().await.expect("Trino answers").text().await.expect("text");
+            let page: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            if let Some(error) = page.get("error") {
+                return Err(format!("{}: {}", error["errorName"].as_str().unwrap_or(""), error["message"]));
+            }
+            rows.extend(page["data"].as_array().cloned().unwrap_or_default());
+            match page["nextUri"].as_str() {
+                Some(next) => request = with(self.http.get(next)),
+                None => return Ok(rows),
+            }
+        }
+    }
+}
