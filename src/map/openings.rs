@@ -34,17 +34,18 @@ impl<T: Copy + Ord> Openings<T> {
     pub fn find(&self, path: &str, found: &mut Vec<T>) {
         found.clear();
         let from = self.entries.partition_point(|entry| entry.prefix.as_str() < path);
+        // What lies between a prefix of the path and the path begins with it too; what begins one that fits, fits.
+        let mut outer = from.checked_sub(1);
+        while let Some(at) = outer.filter(|at| !path.starts_with(&self.entries[*at].prefix)) {
+            outer = self.entries[at].outer;
+        }
+        while let Some(at) = outer {
+            found.push(self.entries[at].of);
+            outer = self.entries[at].outer;
+        }
+        found.reverse();
         let inner = self.entries[from..].iter().take_while(|entry| entry.prefix.starts_with(path));
         found.extend(inner.map(|entry| entry.of));
-        // All that lies between a prefix of the path and the path has that prefix too.
-        let mut outer = from.checked_sub(1);
-        while let Some(at) = outer {
-            let entry = &self.entries[at];
-            if path.starts_with(&entry.prefix) {
-                found.push(entry.of);
-            }
-            outer = entry.outer;
-        }
         found.sort_unstable();
         found.dedup();
     }
