@@ -3,6 +3,8 @@
 #![cfg(feature = "lakefs")]
 
 mod lakefs_server;
+#[cfg(all(feature = "cli", feature = "s3"))]
+mod s3_server;
 
 use std::time::{Duration, Instant};
 
@@ -279,6 +281,7 @@ match = 'lakefs://repo/main/taxes/region={region:hive}/*.csv'
     struct Lake {
         server: Server,
         folder: TempDir,
+        environment: Vec<(&'static str, String)>,
     }
 
     struct Ran {
@@ -292,13 +295,14 @@ match = 'lakefs://repo/main/taxes/region={region:hive}/*.csv'
             let (server, folder) = (started(), tempfile::tempdir().unwrap());
             std::fs::write(folder.path().join("restitch.toml"), rules).unwrap();
             server.put("repo", "main", "_lakefs_tables/taxes.yaml", DESCRIPTOR);
-            Lake { server, folder }
+            let environment = server.environment();
+            Lake { server, folder, environment }
         }
 
         fn run(&self, args: &str) -> Ran {
             let mut command = Command::new(env!("CARGO_BIN_EXE_restitch"));
             command.args(args.split_whitespace()).current_dir(self.folder.path()).env_clear();
-            let output = command.envs(self.server.environment()).output().unwrap();
+            let output = command.envs(self.environment.clone()).output().unwrap();
             let text = |bytes: Vec<u8>| {
                 let text = String::from_utf8(bytes).unwrap();
                 for secret in [SECRET_KEY, ACCESS_KEY, AUTHORIZED] {
@@ -444,6 +448,58 @@ match = 'lakefs://repo/main/taxes/region={region:hive}/*.csv'
         lake.server.script(|call| call.target.ends_with("/repo").then_some(Fault::Status(403, "no", None)));
         let refused = lake.run("check").assert(1).out;
         assert!(refused.contains("fs:ReadRepository on arn:lakefs:fs:::repository/repo"), "{refused}");
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn the_same_commit_and_the_same_rules_leave_nothing_to_list() {
+        let s3 = s3_server::Server::start();
+        s3.bucket("tables", "us-east-1");
+        let mut lake = Lake::open(&RULES.replace("'tables/{table}/'", "'s3://tables/{table}/'"));
+        lake.environment.extend(s3.environment());
+        lake.server.put("repo", "main", "taxes/region=amer/1.csv", "1\n");
+        lake.server.put("repo", "main", "taxes/region=apac/1.csv", "1\n");
+        lake.server.commit("repo", "main");
+        lake.run("apply --yes").assert(0);
+        let pages = || lake.server.take_calls().iter().filter(|call| call.is_page()).count();
+        assert!(pages() > 0);
+
+        let plan = lake.run("plan").assert(0).out;
+        assert!(plan.contains("listing  nothing: the commits and the rules are those of the last apply"), "{plan}");
+        assert!(plan.contains("taxes    no change"), "{plan}");
+        assert_eq!(pages(), 0);
+        let json: serde_json::Value = serde_json::from_str(&lake.run("plan --json").assert(0).out).unwrap();
+        assert_eq!((&json["listing"], json["changes"].as_bool()), (&serde_json::json!([]), Some(false)));
+        assert_eq!(json["tables"][0]["after"]["lines"], 2);
+        lake.run("apply --yes").assert(0);
+        assert_eq!(pages(), 0);
+        // What somebody did to a manifest is seen, and mended.
+        let manifest = s3.body("tables", "taxes/region=amer/symlink.txt").unwrap();
+        s3.insert("tables", "taxes/region=amer/symlink.txt", "s3://x/y\n");
+        assert!(lake.run("plan --detailed-exitcode").assert(2).out.contains("region=amer"));
+        lake.run("apply --yes").assert(0);
+        assert_eq!(s3.body("tables", "taxes/region=amer/symlink.txt").unwrap(), manifest);
+        pages();
+        // Asked for what no rule takes, it is listed all the same; so is a stray manifest's table.
+        lake.run("plan --unmatched left.txt").assert(0);
+        assert!(pages() > 0);
+        s3.remove("tables", "taxes/region=apac/symlink.txt");
+        lake.run("plan --detailed-exitcode").assert(2);
+        lake.run("apply --yes").assert(0);
+        pages();
+        lake.run("plan").assert(0);
+        assert_eq!(pages(), 0);
+        // Another commit, or other rules.
+        lake.server.put("repo", "main", "taxes/region=apac/2.csv", "1\n");
+        lake.server.commit("repo", "main");
+        lake.run("plan --detailed-exitcode").assert(2);
+        assert!(pages() > 0);
+        lake.run("apply --yes").assert(0);
+        let rules = RULES.replace("'tables/{table}/'", "'s3://tables/{table}/'").replace("/*.csv", "/1*.csv");
+        std::fs::write(lake.folder.path().join("restitch.toml"), rules).unwrap();
+        pages();
+        lake.run("plan --detailed-exitcode").assert(2);
+        assert!(pages() > 0);
     }
 
     #[test]

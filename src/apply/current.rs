@@ -15,13 +15,14 @@ use crate::listing::Object;
 use crate::map::group::TableGroups;
 use crate::plan::brakes::{self, Allowed, Braked};
 use crate::plan::manifest::{self, Desired, MARKER, Shape};
-use crate::plan::marker::Marker;
-use crate::plan::merge::{Merge, Published, Step};
+use crate::plan::marker::{Marker, manifests_digest};
+use crate::plan::merge::{Merge, Published, Step, body_md5, etag_md5};
 use crate::plan::switch::{self, Reason, Switch};
 use crate::plan::{Action, Draft, Kind, Requirement, Seen, TablePlan};
+use crate::rules;
 use crate::rules::table::{Publish, Removed, Table};
 use crate::store::Store;
-use crate::uri::{Shown, Uri};
+use crate::uri::{Scheme, Shown, Uri};
 
 /// Published bodies read at once.
 const READS: usize = 64;
@@ -95,6 +96,9 @@ pub async fn table(
         return Ok(Planned { plan: None, refusals });
     }
     let desired = manifest::desired(&shape, location, groups.partitions, store.traits().folds_case)?;
+    let pinned = table.rules.iter().flat_map(rules::listed).any(|prefix| prefix.bucket.scheme == Scheme::LakeFs);
+    let manifests = pinned
+        .then(|| manifests_digest(desired.iter().map(|manifest| (manifest.key.as_str(), body_md5(&manifest.body)))));
     let draft =
         Draft::new(shape.clone()).withholding(groups.withheld).keeping(found.is_some() || planning.catalog.is_some());
     let mut compared = match (&found, read_otherwise) {
@@ -139,19 +143,20 @@ pub async fn table(
     refusals.extend(braked.errors(&planning.allowed));
     refusals.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
     refusals.extend(brakes::too_old(&table.name, &table.limits, planning.as_of, planning.now));
-    let mut manifests = if planning.catalog.is_some() { compared.manifests() } else { Manifests::default() };
+    let mut registered = if planning.catalog.is_some() { compared.manifests() } else { Manifests::default() };
     let mut plan = match (reason, &found) {
         (Some(reason), Some(found)) => compared.switch(reason, location, found, wanted)?,
         _ => compared.plan(Kind::Refresh, location, found.as_ref(), wanted),
     };
+    plan.snapshot = manifests;
     if let Some(catalog) = &planning.catalog {
         if plan.switch.is_some() {
             // What is emptied is not there any more in the new directory.
-            manifests.emptied.clear();
+            registered.emptied.clear();
             let accepted = planning.accept_moves || table.accept_moves || table.is_switched_at_once();
             refusals.extend((!accepted).then(|| one_by_one(catalog.as_ref(), table)));
         }
-        let (planned, more) = registration::plan(catalog.as_ref(), table, &plan, &manifests, planning).await?;
+        let (planned, more) = registration::plan(catalog.as_ref(), table, &plan, &registered, planning).await?;
         plan.catalog = Some(planned);
         refusals.extend(more);
     }
@@ -184,6 +189,48 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
     compared.draft.after.bytes = Some(0);
     let plan = compared.plan(Kind::Remove, location, Some(&found), wanted);
     Ok(Some(Planned { plan: Some(plan), refusals }))
+}
+
+/// The plan of a table for which nothing has changed since the last apply: `snapshot` makes of its manifests' digest what
+/// [`TablePlan::snapshot`] would be. `None` where that cannot be told from the location's listing, or is otherwise.
+///
+/// # Errors
+/// Of the store.
+pub async fn unchanged(
+    store: &dyn Store,
+    table: &Table,
+    found: &Found,
+    planning: &Planning,
+    snapshot: impl Fn(&str) -> String,
+) -> Result<Option<TablePlan>> {
+    let (location, marker) = (publishable(table)?, &found.marker);
+    let mut wanted = Marker::new(planning.project.as_deref(), table);
+    let is_settled = marker.unfinished.is_none() && found.live_s.is_none() && marker.same_owner(&wanted);
+    let Some(applied) = marker.applied.as_ref().filter(|applied| is_settled && applied.snapshot.is_some()) else {
+        return Ok(None);
+    };
+    let (directory, shape) = (marker.directory(location), Shape::of(table));
+    let mut compared = Compared::new(Draft::new(shape.clone()));
+    let mut manifests = Vec::new();
+    let mut pages = store.list(&directory, None);
+    while let Some(page) = pages.next().await {
+        for object in page?.objects() {
+            match compared.classify(&object, &directory, &shape) {
+                Some(Published { size: Some(0), .. }) | None => {}
+                Some(Published { key, etag, .. }) => match etag.as_deref().and_then(etag_md5) {
+                    Some(md5) if store.traits().md5_etags => manifests.push((key, md5)),
+                    _ => return Ok(None),
+                },
+            }
+        }
+    }
+    let digest = manifests_digest(manifests.iter().map(|(key, md5)| (key.as_str(), *md5)));
+    if compared.others > 0 || applied.snapshot != Some(snapshot(&digest)) {
+        return Ok(None);
+    }
+    (compared.draft.before, compared.draft.after) = (applied.counts, applied.counts);
+    (wanted.current, wanted.replaced) = (marker.current.clone(), marker.replaced.clone());
+    Ok(Some(compared.plan(Kind::Refresh, location, Some(found), wanted)))
 }
 
 /// The location of a table that can be published.
@@ -230,8 +277,7 @@ async fn compare(
 ) -> Result<Compared> {
     let mut merge = Merge::new(desired, store.traits().md5_etags);
     let folds = store.traits().folds_case;
-    let mut compared =
-        Compared { draft, own: 0, others: 0, samples: Vec::new(), folded: Vec::new(), empties: Vec::new() };
+    let mut compared = Compared::new(draft);
     let mut pages = store.list(location, None);
     let mut steps = Vec::new();
     while let Some(page) = pages.next().await {
@@ -275,6 +321,10 @@ impl Compared {
         desired.into_iter().for_each(|one| draft.push(Seen::Step(Step::Create(one))));
         draft.before = published.applied.as_ref().map(|applied| applied.counts).unwrap_or_default();
         draft.removed_lines = draft.before.lines.saturating_sub(draft.after.lines);
+        Compared::new(draft)
+    }
+
+    fn new(draft: Draft) -> Compared {
         Compared { draft, own: 0, others: 0, samples: Vec::new(), folded: Vec::new(), empties: Vec::new() }
     }
 
@@ -399,6 +449,7 @@ impl Compared {
             marker,
             adopts,
             commits: Vec::new(),
+            snapshot: None,
             catalog: None,
         }
     }

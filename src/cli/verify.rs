@@ -76,7 +76,7 @@ pub async fn run(global: &Global, args: &VerifyArgs) -> Result<Exit> {
     let rules = rule_file::load(global).await?;
     let sources = Sources::open(&rules, &global.listing)?;
     let mut seen = Seen::default();
-    let drawn = draw::draw(global, &rules, &sources, everything_allowed(&rules), &mut seen, None).await?;
+    let drawn = draw::draw(global, &rules, &sources, everything_allowed(&rules), &mut seen, None, true).await?;
     let there = seen.there(&drawn.listed, &sources);
     let mut issues = Vec::new();
     for table in &drawn.tables {

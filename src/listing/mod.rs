@@ -45,10 +45,13 @@ pub trait Listing: Debug + Send + Sync {
         None
     }
 
-    /// The commit that `prefix` was listed at, where the source has such.
-    fn commit(&self, prefix: &Uri) -> Option<String> {
+    /// The commit that `prefix` is listed at, where the source has such: the same for as long as this is open.
+    ///
+    /// # Errors
+    /// As [`Listing::list`].
+    async fn pin(&self, prefix: &Uri) -> Result<Option<String>> {
         let _ = prefix;
-        None
+        Ok(None)
     }
 }
 

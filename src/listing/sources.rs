@@ -118,6 +118,11 @@ impl Sources {
         Ok(written.map(|(written, _)| Source::Written(written.lines.clone())).chain(live).collect())
     }
 
+    /// Whether everything is listed live, whatever prefixes are.
+    pub fn is_live(&self) -> bool {
+        self.written.is_empty()
+    }
+
     /// How the store of `uri` is reached.
     pub fn access(&self, uri: &Uri) -> Access {
         table::access(&self.listings, uri)

@@ -203,13 +203,17 @@ impl Part<'_> {
         if let Source::Live { prefix, .. } = self.source {
             lakes.probe(prefix, self.listing.as_ref()).await?;
         }
+        let commit = match self.source {
+            Source::Live { prefix } => self.listing.pin(prefix).await?,
+            Source::Written(_) => None,
+        };
         Ok(Listed {
             prefix: prefix.cloned(),
             keys,
             requests: self.listing.requests().since(before),
             took: start.elapsed(),
             as_of: self.listing.as_of(),
-            commit: prefix.and_then(|prefix| self.listing.commit(prefix)),
+            commit,
         })
     }
 }

@@ -65,6 +65,9 @@ pub struct Applied {
     /// As in [`TablePlan::commits`]; none where they are more than a marker has room for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commits: Vec<String>,
+    /// As in [`TablePlan::snapshot`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
 }
 
 impl Applied {
@@ -72,7 +75,13 @@ impl Applied {
     pub fn of(plan: &TablePlan, id: &str, as_of: &str) -> Applied {
         let fit = plan.commits.iter().map(String::len).sum::<usize>() <= COMMITS_LIMIT_BYTES;
         let commits = if fit { plan.commits.clone() } else { Vec::new() };
-        Applied { plan: id.to_owned(), as_of: as_of.to_owned(), counts: plan.after, commits }
+        Applied {
+            plan: id.to_owned(),
+            as_of: as_of.to_owned(),
+            counts: plan.after,
+            commits,
+            snapshot: plan.snapshot.clone(),
+        }
     }
 }
 
@@ -244,6 +253,23 @@ fn digest_rule(digest: &mut Fields, rule: &Rule) {
 fn column_text(column: &Column) -> String {
     let kind: String = column.ddl_type.to_ascii_lowercase().split_whitespace().collect();
     format!("{} {kind}", column.name)
+}
+
+/// A digest of texts in their order.
+pub fn digest<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
+    let mut digest = Fields::default();
+    texts.into_iter().for_each(|text| digest.field(text));
+    digest.finish()
+}
+
+/// A digest of manifests that hold lines, in the order of their keys, each with the MD5 of its body.
+pub fn manifests_digest<'k>(manifests: impl IntoIterator<Item = (&'k str, [u8; 16])>) -> String {
+    let mut digest = Fields::default();
+    for (key, md5) in manifests {
+        digest.field(key);
+        digest.field(&hex(&md5));
+    }
+    digest.finish()
 }
 
 /// An MD5 over texts, each with its length, so that no two sequences of texts give the same bytes.

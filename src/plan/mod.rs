@@ -81,6 +81,10 @@ pub struct TablePlan {
     /// The commits that its rules listed, as `lakefs://repo/main@8ac0…`, each once.
     #[serde(default)]
     pub commits: Vec<String>,
+    /// Where all that the file's rules list is pinned to commits: a digest of those, of the rules, and of the manifests as
+    /// they will be. While it holds there is nothing to list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
     /// `None` where the table is in no catalog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog: Option<CatalogPlan>,

@@ -1,5 +1,6 @@
 //! A plan drawn up: markers read, everything listed and mapped, each table held against what is published. Reads only.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -18,12 +19,12 @@ use crate::map::Sink;
 use crate::map::group::TableGroups;
 use crate::map::shapes::Shapes;
 use crate::plan::TablePlan;
-use crate::plan::marker::Marker;
+use crate::plan::marker::{self, Marker};
 use crate::plan::traps::{TrapCounts, Traps};
 use crate::rules;
 use crate::rules::table::{Removed, Rules, Table};
 use crate::store::{Store, Stores};
-use crate::uri::Uri;
+use crate::uri::{Scheme, Uri};
 
 /// Tables planned at once.
 const TABLES: usize = 8;
@@ -108,6 +109,7 @@ pub async fn draw(
     mut planning: Planning,
     also: &mut impl Sink,
     run: Option<&Options>,
+    relist: bool,
 ) -> Result<Drawn> {
     let locations = rules.tables.iter().map(current::publishable).collect::<Result<Vec<&Uri>>>()?;
     // An older listing must never undo what a newer one published: markers first, then the listing.
@@ -132,6 +134,13 @@ pub async fn draw(
         .try_collect::<Vec<Place>>();
     let (gone, places) = futures::future::join(gone, places).await;
     let places = places?;
+    let inputs = inputs(rules, sources).await?;
+    if let Some(inputs) = inputs.as_ref().filter(|_| !relist)
+        && let Some(tables) = unchanged(rules, &places, &planning, inputs).await?
+    {
+        let (as_of, left_out) = (mapped::now_s(), Shapes::new(rules));
+        return Ok(Drawn { as_of, listed: Vec::new(), tables, left_out, gone });
+    }
     let progress = Progress::start(global);
     let mapped = mapped::all(rules, sources, also, &mut |at| progress.listing(at)).await?;
     drop(progress);
@@ -144,13 +153,75 @@ pub async fn draw(
         .try_collect()
         .await?;
     for (table, drawn) in rules.tables.iter().zip(&mut drawn) {
-        drawn.plan.iter_mut().for_each(|plan| plan.commits = commits(table, &listed));
+        if let Some(plan) = &mut drawn.plan {
+            plan.commits = commits(table, &listed);
+            let manifests = plan.snapshot.take();
+            plan.snapshot = inputs.as_ref().zip(manifests).map(|(inputs, manifests)| snapshot(inputs, &manifests));
+        }
     }
     for removed in &rules.removed {
         let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
         drawn.extend(draw_removed(removed, store, &planning).await?);
     }
     Ok(Drawn { as_of, listed, tables: drawn, left_out, gone })
+}
+
+/// A digest of all that decides the tables' lines, where a commit stands for every object: `None` where anything that is
+/// listed may change without one, or lines leave with time.
+async fn inputs(rules: &Rules, sources: &Sources) -> Result<Option<String>> {
+    let prefixes: BTreeSet<Uri> = rules.tables.iter().flat_map(|table| &table.rules).flat_map(rules::listed).collect();
+    let is_pinned = |prefix: &Uri| prefix.bucket.scheme == Scheme::LakeFs;
+    let leaves = |table: &Table| table.limits.leave_after_s.is_some();
+    if !sources.is_live() || prefixes.is_empty() || !prefixes.iter().all(is_pinned) || rules.tables.iter().any(leaves) {
+        return Ok(None);
+    }
+    // What the rules say is all in how they are shown to a programmer; a version may make other lines of them.
+    let mut texts = vec![env!("CARGO_PKG_VERSION").to_owned(), format!("{rules:?}")];
+    for prefix in &prefixes {
+        let Some(commit) = sources.live(prefix).await?.pin(prefix).await? else { return Ok(None) };
+        texts.extend([prefix.raw(), commit]);
+    }
+    Ok(Some(marker::digest(texts.iter().map(String::as_str))))
+}
+
+/// What [`TablePlan::snapshot`] is.
+fn snapshot(inputs: &str, manifests: &str) -> String {
+    marker::digest([inputs, manifests])
+}
+
+/// The tables as they are, where each rests on the very inputs of now: then nothing needs to be listed. Of a table that is
+/// registered, the catalog has a say too.
+async fn unchanged(
+    rules: &Rules,
+    places: &[Place],
+    planning: &Planning,
+    inputs: &str,
+) -> Result<Option<Vec<DrawnTable>>> {
+    let mut tables = Vec::new();
+    for (table, place) in rules.tables.iter().zip(places) {
+        let Ok(Some(found)) = &place.found else { return Ok(None) };
+        if place.catalog.is_some() || !rules.removed.is_empty() {
+            return Ok(None);
+        }
+        let (store, of) = (place.store.as_ref(), |manifests: &str| snapshot(inputs, manifests));
+        let Some(mut plan) = current::unchanged(store, table, found, planning, of).await? else { return Ok(None) };
+        plan.commits = found.marker.applied.iter().flat_map(|applied| applied.commits.clone()).collect();
+        tables.push(DrawnTable {
+            name: table.name.clone(),
+            location: place.location.clone(),
+            published: Some(found.marker.clone()),
+            plan: Some(plan),
+            refusals: Vec::new(),
+            traps: Traps::for_table(table),
+            trapped: TrapCounts::default(),
+            shared: Shared::default(),
+            skipped: 0,
+            left: 0,
+            store: place.store.clone(),
+            catalog: None,
+        });
+    }
+    Ok(Some(tables))
 }
 
 /// The commits that the rules of a table listed.

@@ -76,7 +76,8 @@ pub(super) async fn draw(
     let planning = args.planning(rules)?;
     let sources = Sources::open(rules, &global.listing)?;
     let mut unmatched = Unmatched::create(args.unmatched.as_deref())?;
-    let drawn = draw::draw(global, rules, &sources, planning, &mut unmatched, run).await?;
+    let relist = args.unmatched.is_some() || planning.full || planning.adopt;
+    let drawn = draw::draw(global, rules, &sources, planning, &mut unmatched, run, relist).await?;
     unmatched.finish()?;
     Ok(drawn)
 }

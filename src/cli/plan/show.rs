@@ -65,6 +65,9 @@ pub fn show_saved(out: &mut Output, plans: &[(&TablePlan, &dyn Store)], all: boo
 }
 
 fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
+    if drawn.listed.is_empty() && !drawn.tables.is_empty() {
+        return writeln!(out, "listing  nothing: the commits and the rules are those of the last apply");
+    }
     let rows: Vec<[String; 4]> = drawn
         .listed
         .iter()

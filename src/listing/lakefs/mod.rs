@@ -155,10 +155,9 @@ impl Listing for LakeFs {
         self.client.requests()
     }
 
-    fn commit(&self, prefix: &Uri) -> Option<String> {
-        let (reference, _) = parts(prefix).ok()?;
-        let key = (prefix.bucket.name.clone(), reference.to_owned());
-        locked(&self.pins).get(&key)?.get().cloned()
+    async fn pin(&self, prefix: &Uri) -> Result<Option<String>> {
+        let (reference, _) = parts(prefix)?;
+        self.commit(&prefix.bucket.name, reference).await.map(Some)
     }
 }
 
