@@ -57,8 +57,7 @@ struct Listing<'d> {
     seconds: f64,
     /// `null`: live.
     as_of: Option<String>,
-    /// Of lakeFS: what its ref was pinned to.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Of lakeFS: what its ref was pinned to; `null` elsewhere.
     commit: Option<&'d str>,
 }
 
@@ -89,7 +88,6 @@ struct Planned<'d> {
     #[serde(skip_serializing_if = "Option::is_none")]
     switch: Option<Switched>,
     /// Of lakeFS: `lakefs://repo/main@` and the commit, for each ref that the table's rules list.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     commits: &'d [String],
     changes: Vec<Changed<'d>>,
     /// Where the table is in one.
