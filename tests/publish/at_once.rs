@@ -30,11 +30,14 @@ fn two_applies_at_once_come_to_one_end() {
 fn who_does_not_wait_loses_the_race() {
     let here = many();
     let mut first = here.start("apply --yes --listing s3://b/=keys.txt --concurrency 1");
-    wait_for(|| here.path("out/taxes/region=00100/symlink.txt").exists());
+    wait_for(|| here.path("out/taxes/region=00000/symlink.txt").exists());
+    // It stands still, and holds its lease.
+    send("STOP", &first);
     let second = here.run("apply --yes --listing s3://b/=keys.txt --lock-timeout 0s");
     second.ends(4, &["another run is writing to", "--lock-timeout=300s"]);
     here.run("plan --listing s3://b/=keys.txt").ends(4, &["another run is writing to `taxes`"]);
     here.run("verify --listing s3://b/=keys.txt").ends(4, &["another run is writing"]);
+    send("CONT", &first);
     assert!(first.wait().unwrap().success());
 }
 

@@ -21,6 +21,9 @@ fn the_fields_of_a_plan_are_those_documented() {
     let document: Value = serde_json::from_str(&refused.stdout).unwrap();
     assert_eq!(document["refused"], true);
     assert_eq!(document["tables"][0]["refusals"][0]["kind"], "brake");
+    here.file("data/amer/1.csv", "1\n");
+    here.rules(&TAXES.replace("id bigint", "id string"));
+    add(&here.run("plan --json").ok().stdout);
     here.rules(&TAXES.replace("taxes", "other"));
     here.file("data/amer/1.csv", "1\n");
     add(&here.run("plan --json").ok().stdout);

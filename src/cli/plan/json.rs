@@ -85,13 +85,11 @@ struct Planned<'d> {
     moved_lines: u64,
     unfinished: bool,
     /// Where the kind is `switch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     switch: Option<Switched>,
     /// Of lakeFS: `lakefs://repo/main@` and the commit, for each ref that the table's rules list.
     commits: &'d [String],
     changes: Vec<Changed<'d>>,
     /// Where the table is in one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     catalog: Option<Registered<'d>>,
 }
 
