@@ -5,6 +5,7 @@
 mod glue_server;
 mod s3_server;
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -242,4 +243,9 @@ fn json_says_the_same() {
         catalog["partitions"][0],
         json!({"action": "add", "partition": {"region": "amer"}, "directory": "region=amer/"})
     );
+    let page = std::fs::read_to_string("docs/catalogs.md").unwrap();
+    let table = page.split("in `tables[].catalog`:").nth(1).expect("a table of fields").split("\n#").next().unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let documented: BTreeSet<&str> = rows.filter(|field| !field.contains('[')).collect();
+    assert_eq!(documented, catalog.as_object().unwrap().keys().map(String::as_str).collect::<BTreeSet<&str>>());
 }
