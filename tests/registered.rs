@@ -229,6 +229,29 @@ async fn full_finds_what_became_of_partitions() {
     world.settles(&regions).await;
 }
 
+/// A prune that is cut off has unregistered what it has not deleted; when objects come back, so does the partition.
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_after_half_a_prune_is_registered_again() {
+    let world = World::new();
+    world.apply(&["amer", "emea"]).await;
+    let mut planning = world.planning();
+    planning.allowed.removals = true;
+    world.carry_out(world.plan_with(&["amer"], &planning).await).await.unwrap();
+    world.store.advance(25 * 60 * 60);
+    let pruning = prune::of_table(&world.store, None, &world.table).await.unwrap().unwrap();
+    let mut options = Options::new("a-prune").unwrap();
+    options.catalog = Some(Arc::new(world.catalog.clone()));
+    world.catalog.set_script(|call| (call.operation == Operation::DeletePartitions).then_some(Fault::KilledAfter));
+    let killed =
+        tokio::time::timeout(Duration::from_secs(30), prune::carry_out(&world.store, &pruning, &options)).await;
+    world.catalog.clear_script();
+    assert!(killed.is_err() && world.registered() == ["amer"]);
+    world.store.advance(61);
+    world.apply(&["amer", "emea"]).await;
+    assert_eq!(world.registered(), ["amer", "emea"]);
+    world.settles(&["amer", "emea"]).await;
+}
+
 /// A new partition that is registered already is compared and mended.
 #[tokio::test]
 async fn a_partition_that_is_there_already_is_mended() {

@@ -3,7 +3,7 @@
 //! A refresh reads no partitions: it adds those of new manifests. All of them are read, page by page, where the catalog may
 //! have lost touch: a table that is not there, an apply that did not end, another way of reading, or `--full`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::TryStreamExt;
 
@@ -13,7 +13,7 @@ use crate::ddl::{self, ProjectionBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionChange, TableChange, TableDefinition};
 use crate::plan::manifest::{MANIFEST, Shape};
-use crate::plan::{Action, Partition, TablePlan};
+use crate::plan::{Action, Change, Partition, TablePlan};
 use crate::rules::table::{Partitions, Table};
 use crate::uri::{Shown, Uri};
 use crate::value::{HIVE_NULL, PartitionValue};
@@ -89,8 +89,15 @@ pub(super) async fn plan(
         compare(catalog, &mut planned, directory, &shape, manifests).await?;
         planned.compared = true;
     } else {
-        let created = plan.changes.iter().filter(|change| change.action == Action::Create);
-        planned.partitions = additions(table, &shape, created.map(|change| change.key.as_str()));
+        // One that was empty may have been unregistered by a prune that was cut off.
+        let empty: HashSet<&str> = manifests.emptied.iter().map(String::as_str).collect();
+        let comes = |change: &&Change| match change.action {
+            Action::Create => true,
+            Action::Change => empty.contains(change.key.as_str()),
+            Action::Empty => false,
+        };
+        let coming = plan.changes.iter().filter(comes);
+        planned.partitions = additions(table, &shape, coming.map(|change| change.key.as_str()));
     }
     Ok((planned, refusals))
 }
