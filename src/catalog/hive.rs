@@ -39,6 +39,9 @@ const NO_STATISTICS: (&str, &str) = ("DO_NOT_UPDATE_STATS", "true");
 /// How Hive 4 begins to say that the table was altered meanwhile.
 const MODIFIED: &str = "The table has been modified";
 
+/// How a metastore says that a column may not become of another type.
+const INCOMPATIBLE: &str = "have types incompatible with the existing columns";
+
 /// Partitions that were not done, by their index, with why.
 type Failed = Vec<(usize, Error)>;
 
@@ -345,6 +348,10 @@ impl Catalog for Hive {
         });
         match call.await {
             Err(error) if error.message().contains(MODIFIED) => changed("was changed meanwhile"),
+            Err(error) if error.message().contains(INCOMPATIBLE) => Err(error.help(
+                "drop the table there and apply again, or have the metastore run with \
+                 metastore.disallow.incompatible.col.type.changes=false",
+            )),
             outcome => outcome,
         }
     }

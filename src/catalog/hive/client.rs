@@ -160,7 +160,7 @@ impl Client {
             .iter()
             .any(|word| said.contains(word));
         let kind = if is_denied { ErrorKind::Denied } else { exception.kind };
-        Error::new(kind, format!("the Hive metastore at {} could not {what}: {}", self.address(), first_line(said)))
+        Error::new(kind, format!("the Hive metastore at {} could not {what}: {}", self.address(), in_short(said)))
     }
 
     fn failed(&self, call: Call, what: &str, failure: ClientError) -> Error {
@@ -170,7 +170,7 @@ impl Client {
                 Error::new(ErrorKind::Unsupported, message).source(failure)
             }
             ClientError::Application(refused) => {
-                let (address, said) = (self.address(), first_line(refused.message()));
+                let (address, said) = (self.address(), in_short(refused.message()));
                 let message = format!("the Hive metastore at {address} could not {what}: {said}");
                 Error::new(ErrorKind::Unsupported, message).source(failure)
             }
@@ -229,13 +229,14 @@ fn is_no_method(refused: &ApplicationException) -> bool {
     refused.kind() == ApplicationExceptionKind::UNKNOWN_METHOD
 }
 
-/// What a server says, for a message.
-fn first_line(said: &str) -> String {
-    let line = said.lines().next().unwrap_or_default();
-    if line.is_empty() {
+/// What a server says, for a message: without a stack trace behind it.
+fn in_short(said: &str) -> String {
+    let lines = said.lines().map(str::trim).take_while(|line| !line.starts_with("at "));
+    let text = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    if text.is_empty() {
         return "it does not say why".to_owned();
     }
-    let short: String = line.chars().take(MAX_CHARS).collect();
+    let short: String = text.chars().take(MAX_CHARS).collect();
     Shown(&short).to_string()
 }
 
