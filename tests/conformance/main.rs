@@ -2,6 +2,7 @@
 #![cfg(feature = "io")]
 
 mod broken;
+mod broken_catalog;
 mod folder;
 #[cfg(feature = "glue")]
 mod glue;

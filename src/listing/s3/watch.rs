@@ -32,6 +32,7 @@ pub(crate) struct Counts {
 
 impl Counts {
     /// All of them, those tried again among them.
+    #[cfg(feature = "glue")]
     pub fn all(&self) -> u64 {
         [&self.lists, &self.gets, &self.others].into_iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
