@@ -144,7 +144,9 @@ fn whole_buckets(drafts: &[Draft<'_>], listings: &[(ListingSource, Range<usize>)
     };
     for draft in drafts.iter().flat_map(|draft| &draft.rules) {
         let (Some(rule), Some(text)) = (&draft.rule, &draft.text) else { continue };
-        let whole = listed(rule).into_iter().find(|prefix| prefix.key.is_empty() && !from_elsewhere(prefix));
+        // Of lakeFS, that its ref is open has been said.
+        let is_whole = |prefix: &Uri| prefix.key.is_empty() && prefix.bucket.scheme != Scheme::LakeFs;
+        let whole = listed(rule).into_iter().find(|prefix| is_whole(prefix) && !from_elsewhere(prefix));
         let Some(prefix) = whole else { continue };
         let (span, label) = match &rule.matcher {
             Matcher::Template(template) => (first_hole(&template.pieces, text), "nothing literal before it"),

@@ -151,17 +151,16 @@ fn projection(table: &Table, head: &Head<'_>, own: &Node<'_>, found: &mut Vec<Di
     }
 }
 
-/// A rule of lakeFS says which ref it lists, in full: there is no listing of several.
+/// A rule of lakeFS says which ref it lists, in full: there is no listing of several, but one that was written down.
 fn open_ref(rule: &super::table::Rule, text: &Text<'_>, found: &mut Vec<Diagnostic>) {
     let is_open = |prefix: &Uri| prefix.bucket.scheme == Scheme::LakeFs && !prefix.key.contains('/');
     let Some(open) = listed(rule).into_iter().find(is_open) else { return };
     let repository = &open.bucket.name;
-    let error = Diagnostic::error(text.span.clone(), "which branch, tag or commit of lakeFS is meant is open");
-    found.push(
-        error
-            .label("behind the repository stands a ref, and a path behind that")
-            .help(format!("write it out, or several in braces\n'lakefs://{repository}/{{main,v1.0}}/…'")),
-    );
+    let warning =
+        Diagnostic::warning(text.span.clone(), "which branch, tag or commit is meant is open: lakeFS cannot list it");
+    found.push(warning.label("behind the repository stands a ref, and a path behind that").help(format!(
+        "write it out, or several in braces, or give a listing\n'lakefs://{repository}/{{main,v1.0}}/…'"
+    )));
 }
 
 /// What is odd about a template by itself: `col={x}`, and an item of `in()` that begins another.
