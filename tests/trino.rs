@@ -163,6 +163,78 @@ async fn trino_reads_what_restitch_registered() {
     seen.print();
 }
 
+const SWITCH_RULES: &str = r#"
+[lookup.turned]
+north = "south"
+south = "north"
+
+[defaults]
+location = 's3://trino-switch-tables/{table}/'
+engine   = "trino"
+format   = "csv"
+columns  = ["id bigint", "item string"]
+
+[catalog]
+type     = "glue"
+database = "switched"
+
+[table.projected]
+partitioned_by = ["region string"]
+partitions     = "projection"
+[[table.projected.rule]]
+match = 's3://trino-switch/{r}/*.csv'
+set   = { region = "{r}" }
+
+[table.whole]
+publish = "switch"
+[[table.whole.rule]]
+match = 's3://trino-switch/**/*.csv'
+"#;
+
+/// Every line moves to the other partition, and every row is skipped but the second: the very next query sees all of it.
+#[tokio::test]
+#[ignore = "needs moto, gofakes3 and Trino"]
+async fn the_query_after_a_switch_reads_the_new_directory() {
+    let world = World::new(SWITCH_RULES, &["trino-switch", "trino-switch-tables"]).await;
+    world.put("trino-switch", "north/1.csv", "1,kite\n2,drum\n".into()).await;
+    world.put("trino-switch", "south/1.csv", "3,lamp\n4,harp\n".into()).await;
+    world.restitch(&["apply", "--yes", "--create-database"]);
+    let regions = "SELECT id, region FROM glue.switched.projected";
+    let mut seen = Seen::default();
+    let rows = |pairs: &[(i64, &str)]| pairs.iter().map(|(id, part)| json!([id, part])).collect::<Vec<_>>();
+    let before = [(1, "north"), (2, "north"), (3, "south"), (4, "south")];
+    seen.expect("before a switch", world.query(regions).await, rows(&before));
+
+    world.rules(&SWITCH_RULES.replace(r#""{r}""#, r#""{r|lookup(turned)}""#));
+    let planned = world.restitch(&["plan"]);
+    assert!(planned.contains("switch") && planned.contains("lines move between partitions"), "{planned}");
+    seen.expect("planned, not applied", world.query(regions).await, rows(&before));
+    world.restitch(&["apply", "--yes"]);
+    let after = [(1, "south"), (2, "south"), (3, "north"), (4, "north")];
+    seen.expect("lines have moved, by one change", world.query(regions).await, rows(&after));
+    seen.expect(
+        "one partition after it",
+        world.query(&format!("{regions} WHERE region = 'north'")).await,
+        rows(&[(3, "north"), (4, "north")]),
+    );
+
+    world.put("trino-switch", "south/2.csv", "5,rope\n6,bell\n".into()).await;
+    let turned = SWITCH_RULES.replace(r#""{r}""#, r#""{r|lookup(turned)}""#);
+    let headed = turned.replace(r#""csv""#, r#"{ type = "csv", header_lines = 1 }"#);
+    world.rules(&headed);
+    world.restitch(&["apply", "--yes"]);
+    seen.expect(
+        "another way of reading, and a new file",
+        world.query(regions).await,
+        rows(&[(2, "south"), (4, "north"), (6, "north")]),
+    );
+    let whole = world.query("SELECT id FROM glue.switched.whole").await;
+    seen.expect("no partitions", whole, [2, 4, 6].iter().map(|id| json!([id])).collect());
+    let again = world.restitch(&["plan", "--full", "--detailed-exitcode"]);
+    assert!(again.contains("no change"), "{again}");
+    seen.print();
+}
+
 /// What Trino fails on or misreads, and restitch refuses: the trap's name, the key behind the line, and what Trino says
 /// of the line if it is written all the same.
 const TRAPS: [(&str, &str, &str); 6] = [
