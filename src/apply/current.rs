@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Object;
 use crate::map::group::TableGroups;
 use crate::plan::brakes::{self, Allowed, Braked};
-use crate::plan::manifest::{self, Desired, MARKER, Shape};
+use crate::plan::manifest::{self, Desired, MARKER, PROBE, Shape};
 use crate::plan::marker::{Marker, manifests_digest};
 use crate::plan::merge::{Merge, Published, Step, body_md5, etag_md5};
 use crate::plan::switch::{self, Reason, Switch};
@@ -331,7 +331,7 @@ impl Compared {
     /// A listed object as a manifest of the table's own shape; anything else is counted.
     fn classify(&mut self, object: &Object<'_>, location: &Uri, shape: &Shape) -> Option<Published> {
         let key = object.key.strip_prefix(location.key.as_str())?;
-        if key == MARKER || is_folder_marker(key, object.size) {
+        if key == MARKER || key.starts_with(PROBE) || is_folder_marker(key, object.size) {
             return None;
         }
         let Some(values) = shape.values(key) else {

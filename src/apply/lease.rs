@@ -425,7 +425,7 @@ fn stale(location: &Uri, found: Option<&Found>) -> Error {
         .help("`restitch plan` again")
 }
 
-fn unconditional(uri: &Uri) -> Error {
+pub(super) fn unconditional(uri: &Uri) -> Error {
     let message = format!("the store of {} does not write under conditions", uri.shown());
     Error::new(ErrorKind::Brake, message)
         .note("two runs at once could overwrite each other there")

@@ -8,6 +8,7 @@ pub mod current;
 pub mod interrupt;
 pub mod lease;
 mod left_out;
+pub mod live;
 pub mod mapped;
 pub mod prune;
 pub mod refresh;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::rule_file::RuleFile;
 use super::show::{DIM, ERROR, HELP, STRONG};
-use super::{Exit, Global, Output, Progress};
+use super::{Exit, Global, Output, Progress, live};
+use crate::apply::live::Reached;
 use crate::apply::mapped::{self, Mapped};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Sources;
@@ -22,6 +23,12 @@ pub struct CheckArgs {
     /// Print one JSON document instead
     #[arg(long)]
     json: bool,
+
+    /// Also reach what the rule file names: buckets, locations, catalogs
+    ///
+    /// What is permitted is found out by trying: below each location, a small object is written and deleted again.
+    #[arg(long)]
+    live: bool,
 }
 
 /// # Errors
@@ -47,7 +54,16 @@ pub async fn run(global: &Global, args: &CheckArgs) -> Result<Exit> {
         (Some(rules), false) => Some(over_listing(global, rules, &lines, &mut diagnostics).await?),
         _ => None,
     };
-    let checked = Checked { file: &file, rules, diagnostics: &diagnostics, outcomes: &outcomes, tests, listed };
+    let reached = match &file.loaded.rules {
+        Some(rules) if args.live => Some(live::reach(global, rules).await?),
+        _ => None,
+    };
+    if let Some(reached) = &reached {
+        diagnostics.extend(live::diagnostics(reached, rules, &lines));
+        diagnostics.sort_by_key(|one| one.severity);
+    }
+    let (file, diagnostics, outcomes) = (&file, &diagnostics, &outcomes);
+    let checked = Checked { file, rules, diagnostics, outcomes, tests, listed, reached, is_live: args.live };
     let mut out = if args.json { Output::bytes() } else { Output::text() };
     if args.json {
         let document = serde_json::to_string_pretty(&checked.json()).expect("JSON values print");
@@ -73,6 +89,10 @@ struct Checked<'c> {
     tests: usize,
     /// What the rules make of the listing that `--listing` names.
     listed: Option<Mapped>,
+    /// What `--live` reached.
+    reached: Option<Vec<Reached>>,
+    /// Whether `--live` was given.
+    is_live: bool,
 }
 
 impl Checked<'_> {
@@ -98,6 +118,9 @@ impl Checked<'_> {
         }
         if let Some(listed) = self.listed.as_ref().filter(|_| !quiet) {
             objects(out, self.rules, listed)?;
+        }
+        if let Some(reached) = &self.reached {
+            live::print(out, reached, quiet)?;
         }
         let errors = self.count(Severity::Error);
         let style = match errors + self.failed().count() {
@@ -143,6 +166,9 @@ impl Checked<'_> {
         if ran > 0 && ran < self.tests {
             parts.push(format!("{} not run", self.tests - ran));
         }
+        if self.is_live && self.reached.is_none() {
+            parts.push("nothing reached".to_owned());
+        }
         parts.join(", ")
     }
 
@@ -178,6 +204,7 @@ impl Checked<'_> {
             "tests": tests,
             "lists": lists,
             "listing": objects,
+            "live": self.reached.as_deref().map(live::json),
         })
     }
 }

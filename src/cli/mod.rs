@@ -20,6 +20,7 @@ mod ddl;
 mod explain;
 mod global;
 mod interrupt;
+mod live;
 mod ls;
 mod map;
 mod plan;

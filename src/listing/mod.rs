@@ -10,6 +10,7 @@ pub mod s3;
 pub mod sources;
 pub mod survey;
 mod thread;
+pub mod upkeep;
 pub(crate) mod url;
 
 pub use crate::map::page::{Object, Page, PageBuilder};
@@ -20,8 +21,9 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+use self::upkeep::Upkeep;
 use crate::error::Result;
-use crate::uri::Uri;
+use crate::uri::{Bucket, Uri};
 
 /// A source of pages.
 #[async_trait]
@@ -52,6 +54,12 @@ pub trait Listing: Debug + Send + Sync {
     async fn pin(&self, prefix: &Uri) -> Result<Option<String>> {
         let _ = prefix;
         Ok(None)
+    }
+
+    /// What `bucket` does to its objects by itself, where the source has buckets that do, and says so.
+    async fn upkeep(&self, bucket: &Bucket) -> Option<Upkeep> {
+        let _ = bucket;
+        None
     }
 }
 

@@ -19,6 +19,10 @@ pub const MANIFEST: &str = "symlink.txt";
 /// The base name of the marker, which lies in the location itself. Engines skip a file whose name begins with `_`.
 pub const MARKER: &str = "_restitch.json";
 
+/// What the names of the objects begin with by which `check --live` tries a location out. They last for a moment; engines
+/// skip names with a `_`, and so does a plan.
+pub const PROBE: &str = "_restitch_probe_";
+
 /// The longest key that S3 takes, in bytes.
 pub const KEY_LIMIT_BYTES: usize = 1024;
 

@@ -23,6 +23,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use s3s::dto::LifecycleRule;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode};
 use tokio::net::TcpListener;
@@ -120,6 +121,8 @@ pub enum Kind {
     /// Of up to 1,000 keys.
     DeleteBatch,
     HeadBucket,
+    Versioning,
+    Lifecycle,
     Other,
 }
 
@@ -143,6 +146,8 @@ pub enum Fault {
     Internal,
     /// 409 ConditionalRequestConflict; nothing happens.
     Conflict,
+    /// 403 AccessDenied; nothing happens.
+    Denied,
     /// 501 NotImplemented; nothing happens.
     NotImplemented,
     /// 200 with an error document in it; nothing happens.
@@ -247,8 +252,16 @@ impl Server {
     }
 
     pub fn bucket_with(&self, name: &str, region: &str, access: Access) {
-        let bucket = Bucket { region: region.to_owned(), access, objects: BTreeMap::new() };
+        let region = region.to_owned();
+        let bucket = Bucket { region, access, objects: BTreeMap::new(), versioned: false, lifecycle: Vec::new() };
         self.shared.state().buckets.insert(name.to_owned(), bucket);
+    }
+
+    /// Lets a bucket say that it keeps versions, and by which rules objects leave it.
+    pub fn upkeep(&self, name: &str, versioned: bool, lifecycle: Vec<LifecycleRule>) {
+        let mut state = self.shared.state();
+        let bucket = state.buckets.get_mut(name).expect("a bucket");
+        (bucket.versioned, bucket.lifecycle) = (versioned, lifecycle);
     }
 
     /// Puts an object there, past script and counts.
@@ -309,6 +322,10 @@ struct Bucket {
     region: String,
     access: Access,
     objects: BTreeMap<String, Object>,
+    /// Whether it says that it keeps versions; it keeps none.
+    versioned: bool,
+    /// Said, not followed.
+    lifecycle: Vec<LifecycleRule>,
 }
 
 impl Default for Settings {
@@ -375,6 +392,7 @@ impl Shared {
             Some(Fault::SlowDown) => Some(S3ErrorCode::SlowDown),
             Some(Fault::Internal) => Some(S3ErrorCode::InternalError),
             Some(Fault::Conflict) => Some(S3ErrorCode::ConditionalRequestConflict),
+            Some(Fault::Denied) => Some(S3ErrorCode::AccessDenied),
             Some(Fault::NotImplemented) => Some(S3ErrorCode::NotImplemented),
             Some(Fault::ErrorDocument) => Some(S3ErrorCode::InternalError),
             Some(Fault::Late(pause)) => {
@@ -496,6 +514,8 @@ fn kind(method: &Method, query: &str, of_bucket: bool) -> Kind {
         ("GET", true) if asks("list-type") => Kind::List,
         ("POST", true) if asks("delete") => Kind::DeleteBatch,
         ("HEAD", true) => Kind::HeadBucket,
+        ("GET", true) if asks("versioning") => Kind::Versioning,
+        ("GET", true) if asks("lifecycle") => Kind::Lifecycle,
         ("GET", false) => Kind::Get,
         ("PUT", false) => Kind::Put,
         ("DELETE", false) => Kind::Delete,
@@ -511,6 +531,8 @@ fn name(kind: Kind) -> &'static str {
         Kind::Delete => "DELETE",
         Kind::DeleteBatch => "DELETE batch",
         Kind::HeadBucket => "HEAD bucket",
+        Kind::Versioning => "GET versioning",
+        Kind::Lifecycle => "GET lifecycle",
         Kind::Other => "other",
     }
 }

@@ -31,6 +31,9 @@ pub(crate) enum Action {
     Read,
     Write,
     Delete,
+    /// Whether a bucket keeps versions.
+    Versioning,
+    Lifecycle,
 }
 
 impl Action {
@@ -40,6 +43,8 @@ impl Action {
             Action::Read => "reading",
             Action::Write => "writing",
             Action::Delete => "deleting",
+            Action::Versioning => "reading whether there are versions in",
+            Action::Lifecycle => "reading the lifecycle rules of",
         }
     }
 
@@ -49,7 +54,13 @@ impl Action {
             Action::Read => "s3:GetObject",
             Action::Write => "s3:PutObject",
             Action::Delete => "s3:DeleteObject",
+            Action::Versioning => "s3:GetBucketVersioning",
+            Action::Lifecycle => "s3:GetLifecycleConfiguration",
         }
+    }
+
+    fn is_of_bucket(self) -> bool {
+        matches!(self, Action::List | Action::Versioning | Action::Lifecycle)
     }
 }
 
@@ -123,7 +134,7 @@ impl Failure<'_> {
         if access.anonymous {
             return error.help("the bucket is not open to everybody: leave out `anonymous = true`");
         }
-        let object = if self.action == Action::List { String::new() } else { format!("/{}", Shown(&self.uri.key)) };
+        let object = if self.action.is_of_bucket() { String::new() } else { format!("/{}", Shown(&self.uri.key)) };
         let permission = self.action.permission();
         error.help(match self.action {
             Action::List if !access.requester_pays => format!(

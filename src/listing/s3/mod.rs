@@ -9,6 +9,7 @@ pub(crate) mod connection;
 mod document;
 mod failure;
 mod hook;
+mod lifecycle;
 pub(crate) mod watch;
 mod xml;
 
@@ -24,8 +25,9 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::{Listing, Page, Requests};
 use crate::error::{Error, ErrorKind, Result};
+use crate::listing::upkeep::Upkeep;
 use crate::rules::table::Access;
-use crate::uri::{Shown, Uri};
+use crate::uri::{Bucket, Shown, Uri};
 
 use connection::Connection;
 use document::Listed;
@@ -93,6 +95,10 @@ impl Listing for S3 {
 
     fn requests(&self) -> Requests {
         self.counts.so_far()
+    }
+
+    async fn upkeep(&self, bucket: &Bucket) -> Option<Upkeep> {
+        lifecycle::upkeep(&self.connection, &self.counts, bucket).await
     }
 }
 
