@@ -167,6 +167,18 @@ async fn metastore_tables_have_rows_that_follow_the_objects() {
     assert_eq!(world.query_registered(), both(&expected), "after drift was mended");
     let noted = world.spark(&["SHOW TBLPROPERTIES shop.sales ('note')"]);
     assert_eq!(rows(&noted[0]), &[serde_json::json!(["note", "mind the gap"])]);
+
+    // Bytes are read otherwise: the unpartitioned table goes to a directory of its own by one change of the table.
+    let form = "[table.sales_all]\nformat = { type = \"csv\", null = \"nothing\" }";
+    let other = rules.replace("[table.sales_all]", form);
+    assert_ne!(other, rules);
+    std::fs::write(world.folder.path().join("restitch.toml"), other).expect("the rule file is written");
+    world.restitch(&["apply", "--yes"]);
+    world.mirror().await;
+    assert_eq!(world.query_registered(), both(&expected), "after the switch");
+    let located = world.spark(&["DESCRIBE FORMATTED shop.sales_all"]);
+    let location = rows(&located[0]).iter().find(|row| row[0] == "Location").expect("a location");
+    assert!(location[1].as_str().unwrap().contains("/sales_all--"), "{location}");
     assert!(world.restitch(&["plan", "--full"]).contains("no change"), "a full comparison after all");
 }
 
