@@ -16,6 +16,7 @@
 mod apply;
 mod ask;
 mod check;
+mod create_symlink;
 mod ddl;
 mod explain;
 mod global;
@@ -67,6 +68,8 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Check the rule file: mistakes, its tests, what its rules list, traps
     Check(check::CheckArgs),
+    /// Do what `lakectl metastore create-symlink` did: manifests of a path in lakeFS, and a table in Glue
+    CreateSymlink(create_symlink::CreateSymlinkArgs),
     /// Print the statements that make tables of what is published
     Ddl(ddl::DdlArgs),
     /// Say of one URI which rule takes it, and where each other rule stops
@@ -90,6 +93,7 @@ impl Command {
         match self {
             Command::Apply(args) => apply::run(global, args).await,
             Command::Check(args) => check::run(global, args).await,
+            Command::CreateSymlink(args) => create_symlink::run(global, args).await,
             Command::Ddl(args) => ddl::run(global, args).await,
             Command::Explain(args) => explain::run(global, args).await,
             Command::Ls(args) => ls::run(global, args).await,
@@ -104,7 +108,7 @@ impl Command {
     /// Whether the command ends by itself, and soon, once an interrupt has come, for it has something to put in order.
     /// Any other is ended on the spot.
     fn ends_itself(&self) -> bool {
-        matches!(self, Command::Apply(_))
+        matches!(self, Command::Apply(_) | Command::CreateSymlink(_))
     }
 }
 

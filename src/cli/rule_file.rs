@@ -24,6 +24,14 @@ impl RuleFile {
     pub async fn read(path: &Path) -> Result<RuleFile> {
         let bytes = std::fs::read(path).map_err(|error| unreadable(path, error))?;
         let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
+        RuleFile::of(path, text).await
+    }
+
+    /// A text as the rule file at `path`, whether or not it is there.
+    ///
+    /// # Errors
+    /// As [`RuleFile::read`], but for those of reading it.
+    pub async fn of(path: &Path, text: String) -> Result<RuleFile> {
         let absolute = std::path::absolute(path).map_err(|error| Error::io(shown(path), error))?;
         let folder = absolute.parent().unwrap_or(Path::new("/"));
         let read = |ddl: &Path| std::fs::read_to_string(ddl).map_err(|error| Error::io(shown(ddl), error));
@@ -41,6 +49,23 @@ impl RuleFile {
             loaded = rules::load_with(&text, path, folder, &read, &given);
         }
         Ok(RuleFile { path: path.to_owned(), text, loaded })
+    }
+
+    /// Its rules; its errors are shown.
+    ///
+    /// # Errors
+    /// `Rules` if it has errors.
+    pub fn into_rules(mut self) -> Result<Rules> {
+        match self.loaded.rules.take() {
+            Some(rules) => Ok(rules),
+            None => {
+                let errors = self.loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+                let count = errors.clone().count();
+                anstream::eprint!("{}", self.render(errors));
+                let plural = if count == 1 { "1 error" } else { &format!("{count} errors") };
+                Err(Error::new(ErrorKind::Rules, format!("{} has {plural}; nothing was done", shown(&self.path))))
+            }
+        }
     }
 
     /// As the user named it.
@@ -72,21 +97,14 @@ pub async fn load(global: &Global) -> Result<Rules> {
 /// # Errors
 /// As [`load`].
 pub async fn load_from(path: &Path) -> Result<Rules> {
-    let mut file = RuleFile::read(path).await?;
-    match file.loaded.rules.take() {
-        Some(rules) => Ok(rules),
-        None => {
-            let errors = file.loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error);
-            let count = errors.clone().count();
-            anstream::eprint!("{}", file.render(errors));
-            let plural = if count == 1 { "1 error" } else { &format!("{count} errors") };
-            Err(Error::new(ErrorKind::Rules, format!("{} has {plural}; nothing was done", shown(path))))
-        }
-    }
+    RuleFile::read(path).await?.into_rules()
 }
 
 /// The definition that `like` names, from where it is.
-async fn definition(like: &Like) -> Result<Definition> {
+///
+/// # Errors
+/// `NotFound` where there is none; `Unsupported` for one that cannot be taken over; those of reaching it.
+pub async fn definition(like: &Like) -> Result<Definition> {
     match like {
         #[cfg(feature = "lakefs")]
         Like::LakeFs { uri, access } => crate::listing::lakefs::LakeFs::open(access)?.definition(uri).await,

@@ -132,14 +132,22 @@ fn database(text: &Text<'_>, kind: &str, found: &mut Vec<Diagnostic>) -> Option<
 
 /// `thrift://host:9083`, without the port 9083.
 fn metastore(text: &Text<'_>, found: &mut Vec<Diagnostic>) -> Option<(String, u16)> {
-    let mut wrong = |label: &str| {
-        let error = Diagnostic::error(text.span.clone(), format!("`{}` is not the URI of a metastore", text.value));
-        found.push(error.label(label).help("write\nuri = \"thrift://metastore.example.com:9083\""));
-        None
-    };
-    let Some(rest) = text.value.strip_prefix("thrift://") else { return wrong("it begins with `thrift://`") };
+    metastore_of(text.value)
+        .map_err(|label| {
+            let error = Diagnostic::error(text.span.clone(), format!("`{}` is not the URI of a metastore", text.value));
+            found.push(error.label(label).help("write\nuri = \"thrift://metastore.example.com:9083\""));
+        })
+        .ok()
+}
+
+/// Host and port of `thrift://host:9083`; the port may be left out.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn metastore_of(uri: &str) -> Result<(String, u16), &'static str> {
+    let Some(rest) = uri.strip_prefix("thrift://") else { return Err("it begins with `thrift://`") };
     if rest.contains(',') {
-        return wrong("one metastore, not a list");
+        return Err("one metastore, not a list");
     }
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = match (rest.strip_prefix('['), rest.rsplit_once(':')) {
@@ -147,9 +155,9 @@ fn metastore(text: &Text<'_>, found: &mut Vec<Diagnostic>) -> Option<(String, u1
             Some((host, "")) => (host, None),
             Some((host, port)) => match port.strip_prefix(':') {
                 Some(port) => (host, Some(port)),
-                None => return wrong("a port stands behind a colon"),
+                None => return Err("a port stands behind a colon"),
             },
-            None => return wrong("the bracket does not end"),
+            None => return Err("the bracket does not end"),
         },
         (None, Some((host, port))) => (host, Some(port)),
         (None, None) => (rest, None),
@@ -157,11 +165,11 @@ fn metastore(text: &Text<'_>, found: &mut Vec<Diagnostic>) -> Option<(String, u1
     let is_ipv6 = rest.starts_with('[');
     let in_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') || (is_ipv6 && c == ':');
     if host.is_empty() || !host.chars().all(in_host) {
-        return wrong("this is no host and port");
+        return Err("this is no host and port");
     }
     match port.map(str::parse).unwrap_or(Ok(METASTORE_PORT)) {
-        Ok(0) | Err(_) => wrong("a port is 1 to 65535"),
-        Ok(port) => Some((host.to_owned(), port)),
+        Ok(0) | Err(_) => Err("a port is 1 to 65535"),
+        Ok(port) => Ok((host.to_owned(), port)),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::catalog::metastore_of;
 use super::table::{Access, CatalogService, CatalogSettings, Column, Format, ListingSource, access};
 use crate::error::{Error, Result};
 use crate::uri::{Bucket, Scheme, Uri};
@@ -15,7 +16,8 @@ use crate::uri::{Bucket, Scheme, Uri};
 pub enum Like {
     /// `lakefs:repo/ref/_lakefs_tables/taxes.yaml`: a table descriptor in a repository.
     LakeFs { uri: Uri, access: Access },
-    /// `glue:default.taxes`, `hive:default.taxes`: a table of a catalog, in lower case.
+    /// `glue:default.taxes`, `hive:default.taxes`, `hive:thrift://host:9083/default.taxes`: a table of a catalog, in lower
+    /// case.
     Catalog { settings: CatalogSettings, table: String },
 }
 
@@ -104,7 +106,20 @@ impl Like {
                     Some((database, table)) if !database.is_empty() && !table.is_empty() => (database, table),
                     _ => return Err((format!("`{text}` names no table of a database"), help)),
                 };
-                let service = match (source, catalog.map(|catalog| &catalog.service)) {
+                let (metastore, database) = match database.rsplit_once('/') {
+                    Some((metastore, database)) if source == "hive" => (Some(metastore), database),
+                    _ => (None, database),
+                };
+                let stated = match metastore {
+                    Some(uri) => {
+                        let wrong = |wrong| (format!("`{uri}` is not the URI of a metastore: {wrong}"), HIVE_HELP);
+                        let (host, port) = metastore_of(uri).map_err(wrong)?;
+                        Some(CatalogService::Hive { host, port })
+                    }
+                    None => None,
+                };
+                let near = stated.as_ref().or(catalog.map(|catalog| &catalog.service));
+                let service = match (source, near) {
                     ("glue", Some(service @ CatalogService::Glue { .. }))
                     | ("hive", Some(service @ CatalogService::Hive { .. })) => service.clone(),
                     ("glue", _) => {
@@ -157,7 +172,11 @@ mod tests {
         let own = CatalogSettings { database: "new".to_owned(), service: hive() };
         assert_eq!(of("hive:old.taxes", Some(&own)), Ok((settings(hive()), "taxes".to_owned())));
         assert_eq!(of("glue:old.taxes", Some(&own)), Ok((settings(glue(None)), "taxes".to_owned())));
-        for wrong in ["glue:taxes", "glue:.taxes", "glue:old.", "hive:old.taxes"] {
+        let other = "hive:thrift://localhost/Old.Taxes";
+        assert_eq!(of(other, None), Ok((settings(hive()), "taxes".to_owned())));
+        for wrong in
+            ["glue:taxes", "glue:.taxes", "glue:old.", "hive:old.taxes", "hive:http://h/old.taxes", "hive:h/old.taxes"]
+        {
             assert!(of(wrong, None).is_err(), "{wrong}");
         }
     }

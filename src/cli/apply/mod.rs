@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::ask::{ask, unless_interrupted};
 use super::plan::args::{LockingArgs, PlanningArgs};
-use super::plan::draw::DrawnTable;
+use super::plan::draw::{Drawn, DrawnTable};
 use super::plan::saved::Saved;
 use super::plan::show::{self, counted};
 use super::plan::{draw, iso, refuse};
@@ -79,6 +79,20 @@ async fn drawn(global: &Global, args: &ApplyArgs) -> Result<Exit> {
     let rules = rule_file::load(global).await?;
     let options = args.options(global, &random_id()?)?;
     let drawn = unless_interrupted(global, draw(global, &rules, &args.planning, Some(&options))).await?;
+    publish(global, &rules, drawn, &options, args.yes).await
+}
+
+/// Shows a plan and carries it out, unless something refuses it; asks first without `yes`.
+///
+/// # Errors
+/// The last refusal, once the others have been shown; as [`apply::table`]; `Usage` where there is nobody to ask.
+pub(super) async fn publish(
+    global: &Global,
+    rules: &Rules,
+    drawn: Drawn,
+    options: &Options,
+    yes: bool,
+) -> Result<Exit> {
     let mut out = Output::text();
     if !global.quiet || drawn.is_refused() {
         show::show(&mut out, &drawn, global.verbose > 0)?;
@@ -88,14 +102,14 @@ async fn drawn(global: &Global, args: &ApplyArgs) -> Result<Exit> {
         refuse(global, drawn)?;
         return Ok(Exit::Done);
     }
-    if !drawn.is_empty() && !args.yes && !ask(global, "apply this?").await? {
+    if !drawn.is_empty() && !yes && !ask(global, "apply this?").await? {
         global.say("nothing was written");
         return Ok(Exit::Declined);
     }
     let as_of = iso(drawn.as_of);
     let work = |table: DrawnTable| Some(Work { plan: table.plan?, store: table.store, catalog: table.catalog });
     let with_plan = drawn.tables.into_iter().filter_map(work);
-    carry_out(global, out, &rules, with_plan.collect(), &as_of, &options).await
+    carry_out(global, out, rules, with_plan.collect(), &as_of, options).await
 }
 
 /// Carries out a saved plan, or refuses it as a whole.

@@ -8,7 +8,7 @@ mod client;
 mod descriptor;
 mod settings;
 
-pub use settings::{Credentials, Settings};
+pub use settings::{Credentials, Metastore, Settings};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

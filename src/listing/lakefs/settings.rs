@@ -59,6 +59,7 @@ impl Settings {
     /// As there.
     pub fn of(access: &Access, variable: Variable<'_>, home: Option<&Path>) -> Result<Settings> {
         let mut lakectl = Lakectl {
+            metastore: Metastores::default(),
             server: Server { endpoint_url: variable("LAKECTL_SERVER_ENDPOINT_URL") },
             credentials: Keys {
                 access_key_id: variable("LAKECTL_CREDENTIALS_ACCESS_KEY_ID"),
@@ -67,9 +68,7 @@ impl Settings {
         };
         lakectl.server.endpoint_url = access.endpoint.clone().or(lakectl.server.endpoint_url);
         let is_whole = lakectl.server.endpoint_url.is_some() && (access.anonymous || lakectl.credentials.is_whole());
-        let stated = variable("LAKECTL_CONFIG_FILE").map(PathBuf::from);
-        let path = stated.or_else(|| Some(home?.join(".lakectl.yaml")));
-        if let Some(path) = path.filter(|_| !is_whole) {
+        if let Some(path) = config_file(variable, home).filter(|_| !is_whole) {
             lakectl = lakectl.or(Lakectl::read(&path)?);
         }
         let endpoint = lakectl.server.endpoint_url.ok_or_else(no_endpoint)?;
@@ -84,12 +83,80 @@ impl Settings {
     }
 }
 
+/// Where `lakectl` found the catalogs of its commands about metastores.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metastore {
+    /// `hive` or `glue`, where no flag says it.
+    pub kind: Option<String>,
+    pub hive_uri: Option<String>,
+    pub glue_region: Option<String>,
+    pub glue_profile: Option<String>,
+    pub glue_catalog_id: Option<String>,
+}
+
+impl Metastore {
+    /// # Errors
+    /// `Denied`, `Corrupt` and the like for a `.lakectl.yaml` that cannot be read.
+    pub fn read() -> Result<Metastore> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Metastore::of(&variable, std::env::home_dir().as_deref())
+    }
+
+    /// As [`Metastore::read`], in an environment that is handed in.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(variable: Variable<'_>, home: Option<&Path>) -> Result<Metastore> {
+        let file = config_file(variable, home).map(|path| Lakectl::read(&path)).transpose()?.unwrap_or_default();
+        let Metastores { kind, hive, glue } = file.metastore;
+        let said = |name: &str, of_file: Option<String>| {
+            variable(&format!("LAKECTL_METASTORE_{name}")).or(of_file.filter(|value| !value.is_empty()))
+        };
+        Ok(Metastore {
+            kind: said("TYPE", kind),
+            hive_uri: said("HIVE_URI", hive.uri),
+            glue_region: said("GLUE_REGION", glue.region),
+            glue_profile: said("GLUE_PROFILE", glue.profile),
+            glue_catalog_id: said("GLUE_CATALOG_ID", glue.catalog_id),
+        })
+    }
+}
+
+fn config_file(variable: Variable<'_>, home: Option<&Path>) -> Option<PathBuf> {
+    let stated = variable("LAKECTL_CONFIG_FILE").map(PathBuf::from);
+    stated.or_else(|| Some(home?.join(".lakectl.yaml")))
+}
+
 /// The part of `.lakectl.yaml` that matters here.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Lakectl {
     server: Server,
     credentials: Keys,
+    metastore: Metastores,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metastores {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    hive: HiveMetastore,
+    glue: Glue,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HiveMetastore {
+    uri: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Glue {
+    region: Option<String>,
+    profile: Option<String>,
+    catalog_id: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -135,6 +202,7 @@ impl Lakectl {
         let filled = |value: Option<String>| value.filter(|value| !value.is_empty());
         let (keys, others) = (self.credentials, other.credentials);
         Lakectl {
+            metastore: other.metastore,
             server: Server { endpoint_url: self.server.endpoint_url.or(filled(other.server.endpoint_url)) },
             credentials: Keys {
                 access_key_id: keys.access_key_id.or(filled(others.access_key_id)),
@@ -231,6 +299,24 @@ mod tests {
     fn keys_that_look_like_numbers_are_text_and_the_rest_of_the_file_does_not_matter() {
         let file = "credentials: {access_key_id: 123, secret_access_key: 0x1F}\nserver:\n  endpoint_url: http://h\n  retries:\n    max_attempts: 4\nmetastore:\n  type: glue\n";
         assert_eq!(read(Some(file), &[], &Access::default()), Ok(("http://h/api/v1".into(), "123 0x1F".into())));
+    }
+
+    #[test]
+    fn metastores_are_where_lakectl_found_them() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(Metastore::of(&|_| None, Some(home.path())).unwrap(), Metastore::default());
+        let file = "metastore:\n  type: hive\n  hive:\n    uri: hive-metastore:9083\n    db_location_uri: x\n  glue:\n    \
+                    catalog_id: 012345678901\n    region: eu-west-1\n    credentials: {access_key_id: AKIA}\n";
+        std::fs::write(home.path().join(".lakectl.yaml"), file).unwrap();
+        let variable = |name: &str| (name == "LAKECTL_METASTORE_GLUE_REGION").then(|| "us-east-1".to_owned());
+        let expected = Metastore {
+            kind: Some("hive".into()),
+            hive_uri: Some("hive-metastore:9083".into()),
+            glue_region: Some("us-east-1".into()),
+            glue_profile: None,
+            glue_catalog_id: Some("012345678901".into()),
+        };
+        assert_eq!(Metastore::of(&variable, Some(home.path())).unwrap(), expected);
     }
 
     #[test]
