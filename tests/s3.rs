@@ -442,6 +442,7 @@ async fn deletes_go_in_batches_and_each_that_fails_is_named() {
     let failed = store.delete(&uris).await.unwrap();
     assert_eq!(failed.len(), 1);
     assert_eq!((&failed[0].0.key[..], failed[0].1.kind()), ("k0007", ErrorKind::Denied));
+    assert!(said(&failed[0].1).contains("s3:DeleteObject on arn:aws:s3:::bucket/k0007"), "{:?}", failed[0].1);
     assert_eq!(server.keys("bucket"), ["k0007"]);
     assert_eq!(server.counts().of(Kind::DeleteBatch), 3);
 }

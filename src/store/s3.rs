@@ -351,7 +351,12 @@ fn fits_in_xml(key: &str) -> bool {
 fn undeletable(uri: &Uri, code: &str, message: &str) -> Error {
     let kind = if code == "AccessDenied" { ErrorKind::Denied } else { ErrorKind::Unsupported };
     let error = Error::new(kind, format!("{} was not deleted", uri.shown()));
-    error.note(format!("the store answers {}: {}", Shown(code), Shown(message)))
+    let error = error.note(format!("the store answers {}: {}", Shown(code), Shown(message)));
+    if kind != ErrorKind::Denied {
+        return error;
+    }
+    let (bucket, key) = (Shown(&uri.bucket.name), Shown(&uri.key));
+    error.help(format!("these credentials need s3:DeleteObject on arn:aws:s3:::{bucket}/{key}"))
 }
 
 /// The page, if its keys come after `last` and in byte order.
