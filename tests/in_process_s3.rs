@@ -11,6 +11,7 @@ use aws_sdk_s3::config::{Builder, Region};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 use aws_smithy_types::retry::RetryConfig;
+use s3s::dto::{ExpirationStatus, LifecycleExpiration, LifecycleRule};
 
 use s3_server::{ACCESS_KEY, Access, Conditions, Fault, Kind, SECRET_KEY, Server, Tags, WrongRegion};
 
@@ -214,4 +215,30 @@ async fn the_clock_is_the_tests() {
     assert_eq!(object.last_modified().unwrap().secs(), 1_700_000_000);
     let error = client.get_object().bucket("bucket").key("other").send().await.unwrap_err();
     assert_eq!(error.raw_response().unwrap().headers().get("date"), Some("Tue, 14 Nov 2023 22:14:20 GMT"));
+}
+
+#[tokio::test]
+async fn a_bucket_says_whether_it_has_versions_and_what_leaves_it() {
+    let (server, client) = started();
+    let versioning = || client.get_bucket_versioning().bucket("bucket");
+    let lifecycle = || client.get_bucket_lifecycle_configuration().bucket("bucket");
+    assert_eq!(versioning().send().await.unwrap().status, None);
+    assert_eq!(outcome!(lifecycle()), "404 NoSuchLifecycleConfiguration");
+    let rule = LifecycleRule {
+        abort_incomplete_multipart_upload: None,
+        expiration: Some(LifecycleExpiration { days: Some(30), ..LifecycleExpiration::default() }),
+        filter: None,
+        id: Some("old".into()),
+        noncurrent_version_expiration: None,
+        noncurrent_version_transitions: None,
+        prefix: Some("logs/".into()),
+        status: ExpirationStatus::from_static(ExpirationStatus::ENABLED),
+        transitions: None,
+    };
+    server.upkeep("bucket", true, vec![rule]);
+    assert_eq!(versioning().send().await.unwrap().status.unwrap().as_str(), "Enabled");
+    let said = lifecycle().send().await.unwrap();
+    assert_eq!((said.rules()[0].id(), said.rules()[0].expiration().unwrap().days()), (Some("old"), Some(30)));
+    let kinds = [Kind::Versioning, Kind::Lifecycle].map(|kind| server.counts().of(kind));
+    assert_eq!(kinds, [2, 2]);
 }

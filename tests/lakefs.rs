@@ -326,6 +326,22 @@ match = 'lakefs://repo/main/taxes/region={region:hive}/*.csv'
     }
 
     #[test]
+    fn check_live_reaches_the_repository_its_ref_and_who_asks() {
+        let lake = Lake::open(RULES);
+        lake.server.put("repo", "main", "taxes/region=amer/1.csv", "1\n");
+        lake.server.commit("repo", "main");
+        let reached = lake.run("check --live").assert(0).out;
+        assert!(reached.contains("prefix    lakefs://repo/main/taxes/region=  listed"), "{reached}");
+        assert!(!lake.folder.path().join("tables").exists());
+        for (place, said) in [("repo/nope", "`nope`"), ("nowhere/main", "`nowhere`")] {
+            let lake = Lake::open(&RULES.replace("lakefs://repo/main/taxes", &format!("lakefs://{place}/taxes")));
+            lake.server.commit("repo", "main");
+            let missing = lake.run("check --live").assert(1).out;
+            assert!(missing.contains("error: ") && missing.contains(said), "{missing}");
+        }
+    }
+
+    #[test]
     fn a_branch_becomes_a_table_whose_manifests_name_addresses() {
         let lake = Lake::open(RULES);
         let amer = lake.server.put("repo", "main", "taxes/region=amer/1.csv", "1\n");
