@@ -404,6 +404,40 @@ fn a_value_that_is_not_of_the_keys_type_is_said() {
 }
 
 #[test]
+fn columns_that_change_at_the_source_change_where_the_copy_stands() {
+    let lake = Lake::by_month();
+    lake.create("").says(0, &[]);
+    let before = lake.s3.keys("lake");
+    lake.glue.edit("source", "my_table", |table| {
+        let columns = table["StorageDescriptor"]["Columns"].as_array_mut().unwrap();
+        columns.push(json!({"Name": "amount", "Type": "double"}));
+    });
+    lake.create("").says(0, &["~ table my_table", "columns", "✓"]);
+    assert_eq!(lake.s3.keys("lake"), before);
+    let table = lake.glue.table("default", "my_table").unwrap();
+    assert_eq!(table["StorageDescriptor"]["Location"], "s3://lake/ns/symlinks/example/main/my_table/");
+    for partition in lake.glue.partitions("default", "my_table") {
+        assert_eq!(partition["StorageDescriptor"]["Columns"][1]["Name"], "amount");
+    }
+    lake.create("").says(0, &["no change"]);
+    let rules = lake.create("--print-rules");
+    lake.settles(&rules);
+}
+
+#[test]
+fn a_listing_that_is_handed_in_keeps_its_brake() {
+    let lake = Lake::by_month();
+    for number in 1..=30 {
+        lake.put(&format!("my_table/year=2021/month=2/part-{number}.parquet"));
+    }
+    lake.commit();
+    lake.create("").says(0, &[]);
+    let line = r#"{"uri": "lakefs://example/main/my_table/year=2021/month=1/part-0.parquet", "size": 4, "physical_address": "s3://lake/x"}"#;
+    std::fs::write(lake.folder.path().join("part.jsonl"), line).unwrap();
+    lake.create("--listing part.jsonl").says(3, &["more than max_removed allows"]);
+}
+
+#[test]
 fn what_lakectl_left_is_adopted() {
     let lake = Lake::by_month();
     // Off by one directory, and stale.

@@ -44,6 +44,8 @@ pub struct Planning {
     pub create_database: bool,
     /// `--full`: every partition of the catalog is compared.
     pub full: bool,
+    /// What is read otherwise than before changes where it stands too, partition by partition: no switch.
+    pub in_place: bool,
     /// Where the table is registered; of each table its own.
     pub catalog: Option<Arc<dyn Catalog>>,
     pub allowed: Allowed,
@@ -85,6 +87,7 @@ pub async fn table(
         (wanted.current, wanted.replaced) = (found.marker.current.clone(), found.marker.replaced.clone());
     }
     let read_otherwise = found.as_ref().and_then(|found| read_otherwise(&found.marker, &wanted));
+    let read_otherwise = read_otherwise.filter(|reason| !planning.in_place || *reason == Reason::Layout);
     let current = &wanted.directory(location);
     let shape = Shape::of(table);
     let taken_by_rule = groups.taken_by_rule;

@@ -68,7 +68,7 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Check the rule file: mistakes, its tests, what its rules list, traps
     Check(check::CheckArgs),
-    /// Do what `lakectl metastore create-symlink` did: manifests of a path in lakeFS, and a table in Glue
+    /// Do what `lakectl metastore create-symlink` did: from lakeFS to Glue
     CreateSymlink(create_symlink::CreateSymlinkArgs),
     /// Print the statements that make tables of what is published
     Ddl(ddl::DdlArgs),

@@ -41,7 +41,7 @@ pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
     let options = args.locking.options(&random_id()?, Interrupt::new(global.interrupt()))?;
     let draw = async {
         let sources = Sources::open(&rules, &global.listing)?;
-        let planning = planning(args, &rules, &sources).await?;
+        let planning = planning(global, args, &rules, &sources).await?;
         let run = (!args.dry_run).then_some(&options);
         draw::draw(global, &rules, &sources, planning, &mut (), run, false).await
     };
@@ -133,13 +133,16 @@ fn no_metastore() -> Error {
     )
 }
 
-/// What lakectl let happen: lines move, and lines go, for a commit's listing is whole or an error. Manifests at this
+/// What lakectl let happen, where it stands: lines move, and lines go, for a commit's listing is whole or an error; one
+/// that is handed in may lack any. Manifests at this
 /// place without a marker are lakectl's, and so is a table of Glue that reads them.
-async fn planning(args: &CreateSymlinkArgs, rules: &Rules, sources: &Sources) -> Result<Planning> {
-    let allowed = Allowed { removals: true, empty: args.allow_empty.is_some(), ..Allowed::default() };
+async fn planning(global: &Global, args: &CreateSymlinkArgs, rules: &Rules, sources: &Sources) -> Result<Planning> {
+    let allowed =
+        Allowed { removals: global.listing.is_empty(), empty: args.allow_empty.is_some(), ..Allowed::default() };
     Ok(Planning {
         file: PRINTED.to_owned(),
         accept_moves: true,
+        in_place: true,
         adopt: args.adopt || is_lakectls(&rules.tables[0], sources).await?,
         create_database: args.create_database,
         allowed,

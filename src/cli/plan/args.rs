@@ -57,6 +57,7 @@ impl PlanningArgs {
             adopt: self.adopt,
             create_database: self.create_database,
             full: self.full,
+            in_place: false,
             catalog: None,
             allowed: self.allowed(rules)?,
             as_of: 0,
