@@ -26,15 +26,15 @@ pub fn text(wanted: &Wanted<'_>, keys: &[Column]) -> String {
     let stated: String = stated.collect();
     let header = key(table);
     let location = quoted(&format!("{{storage_namespace}}/symlinks/{repo}/{branch}/{path}/"));
-    let (template, set) = template(&format!("{repo}/{branch}/{path}/"), keys);
-    let (database, like, template) = (quoted(database), quoted(like), quoted(&template));
+    let template = quoted(&template(&format!("{repo}/{branch}/{path}/"), keys));
+    let (database, like) = (quoted(database), quoted(like));
     let directories = if keys.is_empty() {
         "Every object below the path but hidden and empty ones.".to_owned()
     } else {
         let names: Vec<String> = keys.iter().map(|key| format!("{}=…", key.name)).collect();
         format!(
-            "Objects in directories named {}/. The first name\n# stands in a hole, so that all of the path is listed, and what lies \
-             elsewhere in it\n# is counted as unmatched.",
+            "Objects in directories named {}/. The first name stands in a hole, so that all\n# of the path is listed, and what \
+             lies elsewhere in it is counted as unmatched.",
             names.join("/")
         )
     };
@@ -59,39 +59,23 @@ moves      = \"accept\"
 # {directories}
 [[table.{header}.rule]]
 match = {template}
-{set}"
+"
     )
 }
 
-/// `match` for everything below `path`, which ends in `/`, and the `set` that it needs for columns whose names are no
-/// captures'.
-fn template(path: &str, keys: &[Column]) -> (String, String) {
-    let mut template = format!("lakefs://{}", literal(path));
-    let mut set = Vec::new();
-    for (number, column) in keys.iter().enumerate() {
-        let name = &column.name;
-        let capture = if is_capture(name) { name.clone() } else { format!("partition_{}", number + 1) };
-        if capture != *name {
-            set.push(format!("{} = \"{{{capture}}}\"", key(name)));
-        }
-        let directory = match number {
-            0 => format!("{{_:re({})}}", regex_syntax::escape(name)),
-            _ => literal(name),
-        };
-        template += &format!("{directory}={{{capture}:hive}}/");
-    }
-    let set = if set.is_empty() { String::new() } else { format!("set   = {{ {} }}\n", set.join(", ")) };
-    (template + "**", set)
+/// `match` for everything below `path`, which ends in `/`. Names of columns are names of captures, or reading the rules says
+/// what is wrong with them.
+fn template(path: &str, keys: &[Column]) -> String {
+    let directories = keys.iter().enumerate().map(|(number, Column { name, .. })| match number {
+        0 => format!("{{_:re({})}}={{{name}:hive}}/", regex_syntax::escape(name)),
+        _ => format!("{}={{{name}:hive}}/", literal(name)),
+    });
+    format!("lakefs://{}{}**", literal(path), directories.collect::<String>())
 }
 
 /// Text that means itself in a template.
 fn literal(text: &str) -> String {
     PieceKind::Text(text.to_owned()).to_string()
-}
-
-fn is_capture(name: &str) -> bool {
-    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.chars().all(in_name) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// A key of TOML.
@@ -166,7 +150,7 @@ mod tests {
         );
         assert_eq!(location.raw(), "s3://bucket/ns/symlinks/repo/main/my_table/");
         loaded("my_table", "my_table", &[]);
-        loaded("a/it's [odd]/x", "it-s", &["_year", "m-d"]);
+        loaded("a/it's [odd]/x", "its", &["_year", "month"]);
     }
 
     #[test]
