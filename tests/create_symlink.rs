@@ -172,7 +172,6 @@ async fn hive_source(server: &hive_server::Server) {
         output_format: "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat".into(),
         serde: PARQUET_SERDE.into(),
         serde_parameters: [("serialization.format".to_owned(), "1".to_owned())].into(),
-        ..Storage::default()
     };
     let table = TableDefinition {
         columns: vec![column("id", "bigint")],
