@@ -1,10 +1,11 @@
 //! A real engine reads what restitch registered: objects on an S3 server, `restitch apply`, tables and partitions in moto's
 //! Glue, queries by Trino, the stand-in for Athena. No statement is run by hand: what apply leaves behind is all.
 //!
-//! Asked for by name, for it needs all three (gofakes3, since moto's own S3 takes no odd keys):
+//! Asked for by name, for it needs all of them (gofakes3, since moto's own S3 takes no odd keys; lakeFS on top of it):
 //!
-//!     tests/engines/moto tests/engines/s3 gofakes3 tests/engines/trino cargo test --test trino -- --ignored --nocapture
-#![cfg(all(feature = "cli", feature = "glue"))]
+//!     RESTITCH_S3_KIND=gofakes3 tests/engines/moto tests/engines/lakefs tests/engines/trino \\
+//!         cargo test --test trino -- --ignored --nocapture
+#![cfg(all(feature = "cli", feature = "glue", feature = "lakefs"))]
 
 use std::process::Command;
 
@@ -290,6 +291,74 @@ async fn what_trino_fails_on_is_refused_before() {
     seen.print();
 }
 
+/// A table in lakeFS, as `restitch create-symlink` copies it: what is committed is read, at the objects' own addresses.
+#[tokio::test]
+#[ignore = "needs moto, lakeFS on gofakes3, and Trino"]
+async fn trino_reads_what_create_symlink_published() {
+    let world = World::new("", &[]).await;
+    let repository = format!("trino-{}", std::process::id());
+    let lake = |path: &str| format!("/repositories/{repository}{path}");
+    let namespace = format!("s3://restitch/lakes/{repository}");
+    let body = json!({"name": repository, "storage_namespace": namespace, "default_branch": "main"});
+    world.lakefs("/repositories", body.to_string()).await;
+    let put = async |path: &str, body: &str| {
+        world.lakefs(&lake(&format!("/branches/main/objects?path={path}")), body.to_owned()).await;
+    };
+    let commit = async || {
+        world.lakefs(&lake("/branches/main/commits"), json!({"message": "more"}).to_string()).await;
+    };
+    for (path, body) in [
+        ("my_table/year%3D2020/month%3D12/a.csv", "1,kite\n2,drum\n"),
+        ("my_table/year%3D2021/month%3D1/a.csv", "3,lamp\n"),
+        ("my_table/year%3D2021/month%3D2/a.csv", "4,harp\n"),
+        ("my_table/year%3D2021/month%3D2/_SUCCESS", "x"),
+        ("my_table2/year%3D2021/month%3D2/a.csv", "9,none\n"),
+    ] {
+        put(path, body).await;
+    }
+    commit().await;
+    put("my_table/year%3D2021/month%3D3/a.csv", "5,rope\n").await;
+    world.plain_table(&repository).await;
+
+    let copy = [
+        "create-symlink",
+        "--repo",
+        &repository,
+        "--branch",
+        "main",
+        "--path",
+        "my_table",
+        "--from-client-type",
+        "glue",
+        "--from-schema",
+        "lake",
+        "--from-table",
+        "my_table",
+        "--to-schema",
+        "lake",
+        "--to-table",
+        "copied",
+    ];
+    world.restitch(&copy);
+    let query = "SELECT id, year, month FROM glue.lake.copied";
+    let mut seen = Seen::default();
+    let rows =
+        |all: &[(i64, i64, i64)]| all.iter().map(|(id, year, month)| json!([id, year, month])).collect::<Vec<_>>();
+    let first = [(1, 2020, 12), (2, 2020, 12), (3, 2021, 1), (4, 2021, 2)];
+    seen.expect("lakeFS: what is committed", world.query(query).await, rows(&first));
+    seen.expect(
+        "lakeFS: one partition",
+        world.query(&format!("{query} WHERE year = 2021 AND month = 1")).await,
+        rows(&[(3, 2021, 1)]),
+    );
+    commit().await;
+    seen.expect("lakeFS: a commit alone changes nothing", world.query(query).await, rows(&first));
+    world.restitch(&copy);
+    let second = [&first[..], &[(5, 2021, 3)]].concat();
+    seen.expect("lakeFS: copied again", world.query(query).await, rows(&second));
+    seen.print();
+}
+
 /// What was seen of each case.
 #[derive(Default)]
 struct Seen(Vec<(String, String)>);
@@ -372,6 +441,57 @@ impl World {
         let (code, said) = self.run(args);
         assert_eq!(code, Some(0), "restitch {args:?}:\n{said}");
         said
+    }
+
+    /// Asks lakeFS for something, which must go well.
+    async fn lakefs(&self, path: &str, body: String) {
+        let setting = |name: &str| std::env::var(name).expect("run as this file says");
+        let endpoint = setting("LAKECTL_SERVER_ENDPOINT_URL");
+        let url = format!("{}/api/v1{path}", endpoint.trim_end_matches('/').trim_end_matches("/api/v1"));
+        let kind = if path.contains("/objects?") { "octet-stream" } else { "json" };
+        let request = self.http.post(url).header("Content-Type", format!("application/{kind}")).body(body);
+        let key = setting("LAKECTL_CREDENTIALS_ACCESS_KEY_ID");
+        let answer = request.basic_auth(key, Some(setting("LAKECTL_CREDENTIALS_SECRET_ACCESS_KEY"))).send().await;
+        let answer = answer.expect("lakeFS answers");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+
+    /// `lake.my_table` in Glue, a table that reads lakeFS through its gateway: what is to be copied.
+    async fn plain_table(&self, repository: &str) {
+        use aws_sdk_glue::types::{Column, DatabaseInput, SerDeInfo, StorageDescriptor, TableInput};
+        let setting = |name: &str| std::env::var(name).expect("run as this file says");
+        let key = Credentials::new(setting("AWS_ACCESS_KEY_ID"), setting("AWS_SECRET_ACCESS_KEY"), None, None, "test");
+        let config = aws_sdk_glue::Config::builder()
+            .behavior_version_latest()
+            .endpoint_url(setting("AWS_ENDPOINT_URL_GLUE"))
+            .region(Region::new("us-east-1"))
+            .credentials_provider(key)
+            .http_client(aws_smithy_http_client::Builder::new().build_http());
+        let glue = aws_sdk_glue::Client::from_conf(config.build());
+        let column = |name: &str, kind: &str| Column::builder().name(name).r#type(kind).build().expect("it has a name");
+        let serde = SerDeInfo::builder()
+            .serialization_library("org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe")
+            .parameters("field.delim", ",")
+            .build();
+        let storage = StorageDescriptor::builder()
+            .columns(column("id", "bigint"))
+            .columns(column("item", "string"))
+            .location(format!("s3a://{repository}/main/my_table"))
+            .input_format("org.apache.hadoop.mapred.TextInputFormat")
+            .output_format("org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat")
+            .serde_info(serde)
+            .build();
+        let table = TableInput::builder()
+            .name("my_table")
+            .table_type("EXTERNAL_TABLE")
+            .partition_keys(column("year", "int"))
+            .partition_keys(column("month", "int"))
+            .storage_descriptor(storage)
+            .build();
+        let database = DatabaseInput::builder().name("lake").build().expect("it has a name");
+        glue.create_database().database_input(database).send().await.expect("the database is made");
+        let table = table.expect("it has a name");
+        glue.create_table().database_name("lake").table_input(table).send().await.expect("the table is made");
     }
 
     /// The rows of one statement, or `ERROR_NAME: message`.
