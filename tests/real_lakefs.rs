@@ -217,7 +217,7 @@ async fn what_is_published_names_objects_that_are_there() {
 
     let descriptor = "name: taxes\ntype: hive\npath: taxes\npartition_columns: [region]\nschema:\n  type: struct\n  fields:\n  - {name: region, type: string}\n  - {name: id, type: long}\n";
     repository.put("_lakefs_tables/taxes.yaml", descriptor).await;
-    let mut amer = vec![
+    let mut amer = [
         repository.put("taxes/region=amer/1.csv", "1\n").await,
         repository.put("taxes/region=amer/odd \u{1}\n😀%2F+ .csv", "2\n").await,
         format!("s3://elsewhere/{imported}"),

@@ -1,7 +1,7 @@
 //! Tables in the AWS Glue Data Catalog, or in a server that speaks its language.
 //!
-//! Who asks what, in which batches, again when; what our fields are in Glue's is in [`entry`], what its errors mean in
-//! [`failure`]. Settings, credentials, sockets and retries are those of [`crate::listing::s3`].
+//! Who asks what, in which batches, again when; what our fields are in Glue's is in `entry`, what its errors mean in
+//! `failure`. Settings, credentials, sockets and retries are those of [`crate::listing::s3`].
 
 mod entry;
 mod failure;
