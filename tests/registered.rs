@@ -555,12 +555,23 @@ async fn registered_partitions_are_switched_only_when_accepted() {
     assert_eq!(refusals.len(), 1, "{refusals:?}");
     assert!(refusals[0].exit_code() == 3 && refusals[0].help_text().unwrap().starts_with("--accept-moves"));
     let accepted = Planning { accept_moves: true, ..world.planning() };
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let calls = seen.clone();
+    world.catalog.set_script(move |call| {
+        calls.lock().unwrap().push(call.operation);
+        None
+    });
     let plan = world.publish_lines(second, &accepted).await;
+    world.catalog.clear_script();
     assert_eq!(
         changes(&plan),
         ["~ location", "~ region=amer location", "~ region=emea location", "+ region=mea", "- region=apac",]
     );
     assert!(catalog_of(&plan).removes_first, "a line moves from apac to amer");
+    let calls: Vec<Operation> = seen.lock().unwrap().clone();
+    let first = |operation| calls.iter().position(|call| *call == operation).unwrap();
+    let last = |operation| calls.iter().rposition(|call| *call == operation).unwrap();
+    assert!(last(Operation::DeletePartitions) < first(Operation::CreatePartitions), "{calls:?}");
     let lines: Vec<usize> = world.read().values().map(|body| body.lines().count()).collect();
     assert_eq!((world.registered().join(" "), lines), ("amer emea mea".to_owned(), vec![2, 1, 1]));
     assert!(!world.planned_lines(second, &accepted).await.plan.unwrap().writes());
@@ -646,4 +657,52 @@ async fn prune_leaves_what_the_catalog_names() {
     world.catalog.edit("taxes", |table| *table = new.clone());
     assert_eq!(prune::carry_out(&world.store, &look().await.unwrap().unwrap(), &options).await.unwrap(), 2);
     assert_eq!(world.read().len(), 2);
+}
+
+/// A giver that stays registered keeps its lines: nothing is added that it may hold.
+#[tokio::test]
+async fn nothing_is_added_while_a_giver_stays() {
+    let mut world = World::new();
+    world.table.publish = Publish::Switch;
+    world.publish_lines(&[("amer", &["s3://d/1"]), ("apac", &["s3://d/2"])], &world.planning()).await;
+    let accepted = Planning { accept_moves: true, ..world.planning() };
+    let moved: &[(&str, &[&str])] = &[("amer", &["s3://d/1", "s3://d/2"])];
+    let plan = world.planned_lines(moved, &accepted).await.plan.unwrap();
+    world.catalog.set_script(|call| {
+        (call.operation == Operation::DeletePartitions).then_some(Fault::Item(0, ErrorKind::Denied))
+    });
+    assert_eq!(world.carry_out(plan).await.unwrap_err().kind(), ErrorKind::Denied);
+    world.catalog.clear_script();
+    let lines: Vec<String> =
+        world.read().into_values().flat_map(|body| body.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let once: std::collections::BTreeSet<&String> = lines.iter().collect();
+    assert_eq!(once.len(), lines.len(), "a row is there twice: {lines:?}");
+    world.publish_lines(moved, &accepted).await;
+    assert_eq!(world.read(), BTreeMap::from([("amer".to_owned(), "s3://d/1\ns3://d/2\n".to_owned())]));
+}
+
+/// A projected table whose partitions have all vanished keeps its ranges.
+#[tokio::test]
+async fn a_projected_table_can_be_emptied() {
+    let world = World::switched_at_once(&["year int"]);
+    world.publish_lines(&[("2024", &["s3://d/1"])], &world.planning()).await;
+    let range = world.there().0.parameters["projection.year.range"].clone();
+    let mut planning = world.planning();
+    (planning.allowed.empty, planning.allowed.removals) = (true, true);
+    world.publish_lines(&[], &planning).await;
+    assert_eq!(world.there().0.parameters["projection.year.range"], range);
+    assert!(world.store.snapshot().iter().all(|(uri, body)| !uri.key.ends_with("symlink.txt") || body.is_empty()));
+}
+
+/// A table that somebody else has made since is not written to.
+#[tokio::test]
+async fn a_saved_plan_that_leaves_the_table_alone_goes_stale_with_it() {
+    let world = World::new();
+    world.apply(&["amer"]).await;
+    let plan = world.plan(&["amer", "emea"]).await;
+    assert_eq!(catalog_of(&plan).table, TableChange::None);
+    world.catalog.edit("taxes", |table| drop(table.parameters.remove("restitch.table")));
+    let options = Options { catalog: Some(Arc::new(world.catalog.clone())), ..Options::new("a-plan").unwrap() };
+    let error = apply::saved::look(&world.store, &plan, &options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stale);
 }

@@ -40,7 +40,7 @@ pub(super) async fn look(catalog: &dyn Catalog, planned: &CatalogPlan) -> Result
         return Err(stale(planned).note(format!("it was made for {}", Shown(&planned.catalog))));
     }
     let fits = match (&planned.table, catalog.table(&planned.name).await?) {
-        (TableChange::None, there) => there.is_some(),
+        (TableChange::None, there) => there.is_some_and(|there| planned.definition.changes(&there.table).is_empty()),
         (TableChange::Create, there) => there.is_none_or(|there| planned.definition.changes(&there.table).is_empty()),
         (TableChange::Update { version, .. }, Some(there)) => {
             there.version.0 == *version || planned.definition.changes(&there.table).is_empty()
@@ -80,6 +80,12 @@ pub(super) async fn carry_out(
             check()?;
             partitions.remove(&batch, &mut failed).await?;
         }
+        for batch in batches(changes(PartitionAction::Remove)) {
+            check()?;
+            done.partitions += partitions.remove(&batch, &mut failed).await?;
+        }
+        // What could not be taken away may hold lines that are about to be added elsewhere.
+        std::mem::take(&mut failed).error(planned)?;
     }
     done.tables += u64::from(write_table(catalog, planned, &check).await?);
     for batch in batches(changes(PartitionAction::Add)) {
@@ -90,7 +96,7 @@ pub(super) async fn carry_out(
         check()?;
         done.partitions += partitions.mend(&batch, &mut failed).await?;
     }
-    for batch in batches(changes(PartitionAction::Remove)) {
+    for batch in batches(changes(PartitionAction::Remove).filter(|_| !planned.removes_first)) {
         check()?;
         done.partitions += partitions.remove(&batch, &mut failed).await?;
     }

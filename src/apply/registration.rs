@@ -13,10 +13,14 @@ use crate::ddl::{self, ProjectionBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionChange, TableChange, TableDefinition};
 use crate::plan::manifest::{MANIFEST, Shape};
+use crate::plan::switch::Reason;
 use crate::plan::{Action, Change, Partition, TablePlan};
 use crate::rules::table::{Partitions, Table};
 use crate::uri::{Shown, Uri};
 use crate::value::{HIVE_NULL, PartitionValue};
+
+/// The parameter that turns projection on.
+const PROJECTED: &str = "projection.enabled";
 
 /// The day in UTC from which a projection reaches on.
 const DAY: &str = "%Y-%m-%d";
@@ -41,9 +45,10 @@ pub(super) async fn plan(
 ) -> Result<(CatalogPlan, Vec<Error>)> {
     let directory = &plan.directory()?;
     let shape = Shape::of(table);
-    let definition = definition(table, directory, &shape, manifests, planning)?;
     let name = table.catalog_name();
     let entry = catalog.table(&name).await?;
+    let there = entry.as_ref().map(|entry| &entry.table);
+    let definition = definition(table, directory, &shape, manifests, there, planning)?;
     let mut planned = CatalogPlan {
         catalog: catalog.shown(),
         name,
@@ -71,7 +76,10 @@ pub(super) async fn plan(
     if let Some(refusal) = whose.refusal(&entry, &planned.definition, &fields) {
         return Ok((planned, vec![refusal]));
     }
-    planned.removes_first = plan.switch.is_some() && plan.moved_lines > 0;
+    // Of another layout, and where a switch was cut off, nobody has counted the lines that move.
+    let counted = plan.switch.as_ref().is_none_or(|switch| switch.reason != Reason::Layout) && !plan.unfinished;
+    let relocated = fields.iter().any(|field| field.field == "location");
+    planned.removes_first = (plan.switch.is_some() && plan.moved_lines > 0) || (relocated && !counted);
     let was_ours = whose.is_ours(&entry.table);
     let compares = planning.full || plan.unfinished || plan.adopts || !was_ours || reads_otherwise(&fields);
     if !fields.is_empty() {
@@ -107,11 +115,17 @@ fn definition(
     directory: &Uri,
     shape: &Shape,
     manifests: &Manifests,
+    there: Option<&TableDefinition>,
     planning: &Planning,
 ) -> Result<TableDefinition> {
     let project = planning.project.as_deref();
     if table.partitions != Partitions::Projection || table.partitioned_by.is_empty() {
         return ddl::table_definition(table, project, directory, None);
+    }
+    if let Some(there) = there.filter(|there| manifests.filled.is_empty() && there.parameters.contains_key(PROJECTED)) {
+        // Nothing is left that a range could be taken from: it stays as it is.
+        let projection = ddl::projection::kept(table, directory, &there.parameters);
+        return ddl::table_definition(table, project, directory, Some(&projection));
     }
     let now = jiff::Timestamp::from_second(planning.now).unwrap_or_default();
     let today = now.strftime(DAY).to_string();

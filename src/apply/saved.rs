@@ -9,6 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{Options, lease, register};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::switch::Reason;
 use crate::plan::{Change, Requirement, TablePlan};
 use crate::store::Store;
 use crate::uri::Uri;
@@ -30,6 +31,19 @@ pub async fn look(store: &dyn Store, plan: &TablePlan, options: &Options) -> Res
         return Ok(false);
     }
     lease::refuse_if_stale(location, &plan.marker_requires, found.as_ref(), options)?;
+    // Of another layout, what lies in the current directory is neither changed nor asked for.
+    if plan.switch.as_ref().is_none_or(|switch| switch.reason != Reason::Layout) {
+        manifests(store, plan).await?;
+    }
+    if let (Some(catalog), Some(planned)) = (&options.catalog, &plan.catalog) {
+        register::look(catalog.as_ref(), planned).await?;
+    }
+    Ok(true)
+}
+
+/// # Errors
+/// `Stale` if a manifest is neither as it was when the plan was made nor as the plan makes it.
+async fn manifests(store: &dyn Store, plan: &TablePlan) -> Result<()> {
     let current = &plan.current()?;
     let there = etags(store, current, &plan.changes).await?;
     let odd = plan.changes.iter().filter(|change| there.get(change.key.as_str()).cloned() != required(change));
@@ -39,10 +53,7 @@ pub async fn look(store: &dyn Store, plan: &TablePlan, options: &Options) -> Res
             return Err(stale(&current.join(&change.key)));
         }
     }
-    if let (Some(catalog), Some(planned)) = (&options.catalog, &plan.catalog) {
-        register::look(catalog.as_ref(), planned).await?;
-    }
-    Ok(true)
+    Ok(())
 }
 
 /// The ETags of those manifests that the plan would change, as a listing of its directory has them.

@@ -102,8 +102,8 @@ struct PartitionsOf {
     switched: bool,
     /// To be added.
     present: Vec<Vec<PartitionValue>>,
-    /// Those of them that lay in another directory before.
-    moved: HashSet<Vec<PartitionValue>>,
+    /// Whether those that are registered already may lie in a directory that a switch has replaced.
+    moved: bool,
     /// Empty for so long that prune would drop them, or left behind by a switch.
     gone: Vec<Vec<PartitionValue>>,
 }
@@ -146,7 +146,7 @@ fn write(global: &Global, out: &mut Out, table: &Table, name: &TableName, partit
     let add = partitions.present.iter().map(placed);
     ddl::add_partitions(table, name, add).try_for_each(|statement| out.statement(&statement?))?;
     // `IF NOT EXISTS` leaves those that are there as they are.
-    let moved = partitions.present.iter().filter(|values| partitions.moved.contains(*values)).map(placed);
+    let moved = partitions.present.iter().filter(|_| partitions.moved).map(placed);
     ddl::set_locations(table, name, moved).try_for_each(|statement| out.statement(&statement?))?;
     ddl::drop_partitions(table, name, partitions.gone).try_for_each(|statement| out.statement(&statement?))
 }
@@ -202,7 +202,8 @@ async fn published(
     Ok(partitions)
 }
 
-/// What partitions a switch has moved or left behind, as far as their old manifests are still there.
+/// What partitions a switch may have moved: all, for old manifests may have been pruned; and what it has left behind, as far
+/// as those are still there.
 async fn left_behind(store: &dyn Store, location: &Uri, marker: &Marker, partitions: &mut PartitionsOf) -> Result<()> {
     // Of another layout they are partitions of another table.
     let columns = marker.replaced.as_ref().map(|replaced| &replaced.columns);
@@ -213,19 +214,19 @@ async fn left_behind(store: &dyn Store, location: &Uri, marker: &Marker, partiti
     let mut gone: BTreeSet<Vec<PartitionValue>> = BTreeSet::new();
     for old in replaced::all(store, location, marker).await? {
         for manifest in old.manifests {
-            match present.contains(&manifest.values) {
-                true => partitions.moved.insert(manifest.values),
-                false => gone.insert(manifest.values),
-            };
+            if !present.contains(&manifest.values) {
+                gone.insert(manifest.values);
+            }
         }
     }
+    partitions.moved = true;
     partitions.gone.extend(gone);
     Ok(())
 }
 
 impl PartitionsOf {
     fn at(directory: Uri) -> PartitionsOf {
-        PartitionsOf { directory, switched: false, present: Vec::new(), moved: HashSet::new(), gone: Vec::new() }
+        PartitionsOf { directory, switched: false, present: Vec::new(), moved: false, gone: Vec::new() }
     }
 }
 

@@ -6,7 +6,7 @@
 mod column;
 mod dates;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::quote::{Literal, TemplateLiteral};
 use super::{Statement, StatementKind, TableName};
@@ -137,6 +137,14 @@ impl<'a> ProjectionBuilder<'a> {
         }
         Ok(Projection { properties, why, advice })
     }
+}
+
+/// What a table has that is projected already, over `directory`; for one that holds nothing at the moment.
+pub fn kept(table: &Table, directory: &Uri, parameters: &BTreeMap<String, String>) -> Projection {
+    let settings = parameters.iter().filter(|(key, _)| key.starts_with("projection."));
+    let mut properties: Vec<(String, String)> = settings.map(|(key, value)| (key.clone(), value.clone())).collect();
+    properties.push((LOCATION_TEMPLATE.to_owned(), location_template(table, directory)));
+    Projection { properties, why: Vec::new(), advice: Vec::new() }
 }
 
 /// The location with a `${column}` for each hole of the layout.

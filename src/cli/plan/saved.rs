@@ -171,7 +171,8 @@ fn is_as_planned(plan: &TablePlan, rules: &Rules) -> bool {
     let mut marker = Marker::new(rules.project.as_deref(), table);
     // Where manifests lie, the rules do not say.
     (marker.current, marker.replaced) = (plan.marker.current.clone(), plan.marker.replaced.clone());
-    location.as_ref() == Some(&plan.location) && marker == plan.marker
+    let registered = plan.catalog.is_some() == table.catalog.is_some();
+    registered && location.as_ref() == Some(&plan.location) && marker == plan.marker
 }
 
 fn rules_changed(plan: &TablePlan, rules: &Rules) -> Error {
