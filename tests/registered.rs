@@ -341,6 +341,14 @@ async fn projection_is_kept_up_to_date() {
     world.carry_out(plan).await.unwrap();
 
     world.table.partitions = Partitions::Registered;
+    // Its readers see all of it all the time: projection ends when every partition is there.
+    let plan = world.plan(&["amer", "apac", "emea"]).await;
+    world.catalog.set_script(|call| {
+        (call.operation == Operation::CreatePartitions).then_some(Fault::Item(0, ErrorKind::Denied))
+    });
+    world.carry_out(plan).await.unwrap_err();
+    world.catalog.clear_script();
+    assert_eq!(world.there().0.parameters["projection.enabled"], "true");
     world.apply(&["amer", "apac", "emea"]).await;
     assert_eq!(world.registered(), ["amer", "apac", "emea"]);
     assert!(

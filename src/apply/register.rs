@@ -87,7 +87,11 @@ pub(super) async fn carry_out(
         // What could not be taken away may hold lines that are about to be added elsewhere.
         std::mem::take(&mut failed).error(planned)?;
     }
-    done.tables += u64::from(write_table(catalog, planned, &check).await?);
+    // Under projection registered partitions are not looked at: they are all there before it ends.
+    let table_last = planned.ends_projection();
+    if !table_last {
+        done.tables += u64::from(write_table(catalog, planned, &check).await?);
+    }
     for batch in batches(changes(PartitionAction::Add)) {
         check()?;
         done.partitions += partitions.add(&batch, &mut failed).await?;
@@ -101,6 +105,9 @@ pub(super) async fn carry_out(
         done.partitions += partitions.remove(&batch, &mut failed).await?;
     }
     failed.error(planned)?;
+    if table_last {
+        done.tables += u64::from(write_table(catalog, planned, &check).await?);
+    }
     done.requests = catalog.requests() - before;
     Ok(done)
 }

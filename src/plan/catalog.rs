@@ -136,6 +136,12 @@ impl CatalogPlan {
         self.creates_database || self.table != TableChange::None || !self.partitions.is_empty()
     }
 
+    /// Whether the table's partitions were projected, and are to be registered.
+    pub fn ends_projection(&self) -> bool {
+        let ends = |field: &FieldChange| field.field == "parameters.projection.enabled" && field.new.is_none();
+        matches!(&self.table, TableChange::Update { fields, .. } if fields.iter().any(ends))
+    }
+
     pub fn count(&self, action: PartitionAction) -> u64 {
         self.partitions.iter().filter(|change| change.action == action).count() as u64
     }
