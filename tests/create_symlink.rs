@@ -513,3 +513,15 @@ fn flags_that_name_nothing_say_what_to_write() {
     of("--repo example --branch main --path x --from-table none --to-schema default")
         .says(1, &["there is no table `none` in Glue"]);
 }
+
+/// What is wrong with the repository is no mistake in a rule file that nobody wrote.
+#[test]
+fn a_repository_that_is_not_there_is_said_plainly() {
+    let lake = Lake::by_month();
+    let ran = lake.run(
+        "create-symlink --repo nope --branch main --path my_table --from-client-type glue --from-schema source \
+         --from-table my_table --to-schema default",
+    );
+    let ran = ran.says(1, &["error: ", "nope"]);
+    assert!(!ran.text.contains("--print-rules"), "{}", ran.text);
+}

@@ -16,10 +16,10 @@ use crate::cli::{Exit, Global, Output, apply};
 use crate::ddl;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Sources;
-use crate::listing::lakefs::Metastore;
+use crate::listing::lakefs::{LakeFs, Metastore, Settings};
 use crate::plan::brakes::Allowed;
 use crate::plan::marker::Marker;
-use crate::rules::table::{CatalogService, Rules, Table};
+use crate::rules::table::{Access, CatalogService, Rules, Table};
 use crate::rules::{Definition, Like};
 use crate::store::Stores;
 use crate::uri::Shown;
@@ -69,6 +69,8 @@ async fn rule_text(args: &CreateSymlinkArgs) -> Result<String> {
             return Err(Error::new(ErrorKind::Usage, message).help("--repo my-repo --branch main --path my_table"));
         }
     }
+    // What is wrong with the repository is said in lakeFS's own words, not in those of a rule file.
+    LakeFs::over(Settings::read(&Access::default())?)?.storage_namespace(&args.repo).await?;
     let database = args.to_schema.as_ref().unwrap_or(&args.from_schema).to_lowercase();
     let table = args.to_table.as_ref().unwrap_or(&args.from_table).to_lowercase();
     let source = format!("{}.{}", args.from_schema.to_lowercase(), args.from_table.to_lowercase());
