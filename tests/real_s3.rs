@@ -85,6 +85,11 @@ impl store::conformance::Subject for Kind {
         place()
     }
 
+    /// gofakes3 takes no notice of the condition.
+    fn copies_under_conditions(&self) -> bool {
+        matches!(self, Kind::Minio)
+    }
+
     fn holds(&self, key: &str) -> Holds {
         Kind::holds(*self, key)
     }
