@@ -5,6 +5,7 @@
 mod glue_server;
 mod hive_server;
 mod lakefs_server;
+mod loopback;
 mod s3_server;
 
 use std::process::Command;

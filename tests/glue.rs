@@ -2,6 +2,7 @@
 #![cfg(all(feature = "cli", feature = "glue"))]
 
 mod glue_server;
+mod loopback;
 mod s3_server;
 
 use std::process::Command;

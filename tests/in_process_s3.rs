@@ -2,6 +2,7 @@
 //! it.
 #![cfg(feature = "s3")]
 
+mod loopback;
 mod s3_server;
 
 use aws_config::BehaviorVersion;

@@ -3,6 +3,7 @@
 #![cfg(feature = "lakefs")]
 
 mod lakefs_server;
+mod loopback;
 #[cfg(all(feature = "cli", feature = "s3"))]
 mod s3_server;
 

@@ -3,6 +3,7 @@
 #![cfg(all(feature = "cli", feature = "s3", feature = "glue"))]
 
 mod glue_server;
+mod loopback;
 mod s3_server;
 
 use std::collections::BTreeSet;

@@ -2,6 +2,7 @@
 //! wrong between them. Whatever a run prints is searched for the secret key.
 #![cfg(all(feature = "cli", feature = "s3"))]
 
+mod loopback;
 mod s3_server;
 
 use std::process::Command;

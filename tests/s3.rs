@@ -2,6 +2,7 @@
 //! down where none would give them.
 #![cfg(feature = "s3")]
 
+mod loopback;
 mod s3_server;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -24,6 +24,9 @@ mod glue_server;
 #[cfg(feature = "lakefs")]
 #[path = "../lakefs_server/mod.rs"]
 mod lakefs_server;
+#[cfg(any(feature = "glue", feature = "lakefs", feature = "object_store", feature = "s3"))]
+#[path = "../loopback/mod.rs"]
+mod loopback;
 #[cfg(any(feature = "object_store", feature = "s3"))]
 #[path = "../s3_server/mod.rs"]
 mod s3_server;

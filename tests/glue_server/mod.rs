@@ -9,22 +9,17 @@
 mod backend;
 mod shape;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use self::backend::Backend;
+use crate::loopback::{Cut, Loopback};
 
 pub const ACCESS_KEY: &str = "AKIARESTITCHTEST";
 /// Looked for in everything that restitch writes.
@@ -34,9 +29,7 @@ pub const REGION: &str = "eu-west-1";
 /// A running server; dropping it stops it and closes every connection.
 pub struct Server {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    http: Loopback,
 }
 
 /// A call about to be answered.
@@ -79,25 +72,16 @@ impl Server {
     /// it.
     pub fn start() -> Server {
         let shared = Arc::new(Shared::default());
-        let (ready, address) = std::sync::mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
-        let of_thread = shared.clone();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-                ready.send(listener.local_addr().unwrap()).unwrap();
-                tokio::select! {
-                    () = serve(listener, of_thread) => {}
-                    _ = stopped => {}
-                }
-            });
+        let answering = shared.clone();
+        let http = Loopback::start(move |request| {
+            let shared = answering.clone();
+            async move { shared.answer(request).await }
         });
-        Server { shared, address: address.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+        Server { shared, http }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.http.url()
     }
 
     /// The environment in which restitch finds this server as Glue. The rest of AWS is for another server's environment to
@@ -190,18 +174,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.stop.take().map(|stop| stop.send(()));
-        let ended = self.thread.take().map(JoinHandle::join);
-        if let Some(Err(panic)) = ended
-            && !std::thread::panicking()
-        {
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
-
 type Script = dyn FnMut(&Call) -> Option<Fault> + Send;
 
 #[derive(Default)]
@@ -214,25 +186,6 @@ struct State {
     backend: Backend,
     script: Option<Box<Script>>,
     calls: Vec<Call>,
-}
-
-/// The connection is to be cut.
-struct Cut;
-
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        let shared = shared.clone();
-        let answer = service_fn(move |request| {
-            let shared = shared.clone();
-            async move { shared.answer(request).await.map_err(|Cut| std::io::Error::other("cut")) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), answer);
-        // A connection that is cut ends with the error that cut it.
-        tokio::spawn(async move { connection.await.ok() });
-    }
 }
 
 impl Shared {

@@ -6,21 +6,16 @@
 #![allow(dead_code, reason = "each test binary that includes this uses a part of it")]
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, LOCATION, RETRY_AFTER};
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+
+use crate::loopback::{Cut, Loopback};
 
 pub const ACCESS_KEY: &str = "AKIAJRESTITCHTEST";
 /// Looked for in everything that restitch writes.
@@ -31,9 +26,7 @@ pub const AUTHORIZED: &str = "Basic QUtJQUpSRVNUSVRDSFRFU1Q6bGFrZWZzLXRlc3Qtc2Vj
 /// A running server; dropping it stops it.
 pub struct Server {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    http: Loopback,
 }
 
 /// What a script may have a request come to.
@@ -111,25 +104,13 @@ struct Object {
 impl Server {
     pub fn start() -> Server {
         let shared = Arc::new(Shared::default());
-        let (ready, address) = std::sync::mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
-        let of_thread = shared.clone();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-                ready.send(listener.local_addr().unwrap()).unwrap();
-                tokio::select! {
-                    () = serve(listener, of_thread) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Server { shared, address: address.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+        let answering = shared.clone();
+        let http = Loopback::start(move |request| answer(answering.clone(), request));
+        Server { shared, http }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.http.url()
     }
 
     /// The environment in which restitch finds this server.
@@ -214,15 +195,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
-    }
-}
-
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
@@ -260,36 +232,6 @@ impl Repository {
         }
         let mut begun = self.commits.keys().filter(|id| reference.len() >= 6 && id.starts_with(reference));
         begun.next().filter(|_| begun.next().is_none()).map(|id| (id.as_str(), None))
-    }
-}
-
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let shared = shared.clone();
-        tokio::spawn(async move {
-            let service = service_fn(move |request| answer(shared.clone(), request));
-            // A cut connection is an error here, and what the test wants.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
-/// That the connection is to be closed.
-#[derive(Debug)]
-struct Cut;
-
-impl std::fmt::Display for Cut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("cut")
-    }
-}
-
-impl std::error::Error for Cut {}
-
-impl From<Infallible> for Cut {
-    fn from(never: Infallible) -> Cut {
-        match never {}
     }
 }
 

@@ -10,9 +10,7 @@ mod backend;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -21,13 +19,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::dto::LifecycleRule;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+
+use crate::loopback::{Cut, Loopback};
 
 pub const ACCESS_KEY: &str = "AKIARESTITCHTEST";
 /// Looked for in everything that restitch writes.
@@ -36,9 +32,7 @@ pub const SECRET_KEY: &str = "restitch-test-secret/must+never=appear";
 /// A running server; dropping it stops it and closes every connection.
 pub struct Server {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    http: Loopback,
 }
 
 /// What the server does that a good S3 does, or not; all of it may change while it runs.
@@ -186,25 +180,19 @@ impl Server {
     /// runtime can use it.
     pub fn start() -> Server {
         let shared = Arc::new(Shared::default());
-        let (ready, address) = std::sync::mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
-        let of_thread = shared.clone();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-                ready.send(listener.local_addr().unwrap()).unwrap();
-                tokio::select! {
-                    () = serve(listener, of_thread) => {}
-                    _ = stopped => {}
-                }
-            });
+        let mut builder = S3ServiceBuilder::new(backend::Backend(shared.clone()));
+        builder.set_auth(backend::Backend(shared.clone()));
+        builder.set_access(backend::Backend(shared.clone()));
+        let (service, answering) = (builder.build(), shared.clone());
+        let http = Loopback::start(move |request| {
+            let (shared, service) = (answering.clone(), service.clone());
+            async move { shared.answer(&service, request).await }
         });
-        Server { shared, address: address.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+        Server { shared, http }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.http.url()
     }
 
     /// The environment in which restitch finds this server and nothing else of AWS.
@@ -290,18 +278,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.stop.take().map(|stop| stop.send(()));
-        let ended = self.thread.take().map(JoinHandle::join);
-        if let Some(Err(panic)) = ended
-            && !std::thread::panicking()
-        {
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
-
 type Script = dyn FnMut(&Call) -> Option<Fault> + Send;
 
 #[derive(Default)]
@@ -356,29 +332,6 @@ impl State {
 }
 
 type Answer = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
-
-/// The connection is to be cut.
-struct Cut;
-
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let mut builder = S3ServiceBuilder::new(backend::Backend(shared.clone()));
-    builder.set_auth(backend::Backend(shared.clone()));
-    builder.set_access(backend::Backend(shared.clone()));
-    let service = builder.build();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        let (shared, service) = (shared.clone(), service.clone());
-        let answer = service_fn(move |request| {
-            let (shared, service) = (shared.clone(), service.clone());
-            async move { shared.answer(&service, request).await.map_err(|Cut| std::io::Error::other("cut")) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), answer);
-        // A connection that is cut ends with the error that cut it.
-        tokio::spawn(async move { connection.await.ok() });
-    }
-}
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
