@@ -6,14 +6,15 @@ mod glue_server;
 mod hive_server;
 mod lakefs_server;
 mod loopback;
+mod ran;
 mod s3_server;
-
-use std::process::Command;
 
 use restitch::catalog::Catalog;
 use restitch::plan::catalog::{CatalogColumn, Storage, TableDefinition};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use ran::Ran;
 
 const SYMLINK: &str = "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat";
 const PARQUET_SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
@@ -29,26 +30,6 @@ struct Lake {
     /// `LAKECTL_METASTORE_HIVE_URI`, where there is one.
     metastore: Option<String>,
     folder: TempDir,
-}
-
-struct Ran {
-    code: Option<i32>,
-    text: String,
-    stdout: String,
-}
-
-impl Ran {
-    /// Ends so, and says all of this in this order.
-    #[track_caller]
-    fn says(self, code: i32, pieces: &[&str]) -> Ran {
-        assert_eq!(self.code, Some(code), "{}", self.text);
-        let mut rest = self.text.as_str();
-        for piece in pieces {
-            let at = rest.find(piece).unwrap_or_else(|| panic!("no {piece:?} in order in\n{}", self.text));
-            rest = &rest[at + piece.len()..];
-        }
-        self
-    }
 }
 
 impl Lake {
@@ -104,18 +85,13 @@ impl Lake {
     }
 
     fn run(&self, args: &str) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_restitch"));
-        command.args(args.split_whitespace()).current_dir(self.folder.path()).env_clear();
-        command.envs(self.glue.environment()).envs(self.s3.environment()).envs(self.lakefs.environment());
-        command.env("NO_PROXY", "127.0.0.1").env("HOME", self.folder.path());
-        command.env("LAKECTL_METASTORE_GLUE_REGION", glue_server::REGION);
-        command.envs(self.metastore.iter().map(|uri| ("LAKECTL_METASTORE_HIVE_URI", uri)));
-        let output = command.output().unwrap();
-        let text = String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap();
-        for secret in [s3_server::SECRET_KEY, lakefs_server::SECRET_KEY] {
-            assert!(!text.contains(secret), "the secret is printed:\n{text}");
-        }
-        Ran { code: output.status.code(), text, stdout: String::from_utf8(output.stdout).unwrap() }
+        let home = self.folder.path();
+        let mut environment = self.glue.environment();
+        environment.extend(self.s3.environment().into_iter().chain(self.lakefs.environment()));
+        environment.push(("HOME", home.to_str().unwrap().to_owned()));
+        environment.push(("LAKECTL_METASTORE_GLUE_REGION", glue_server::REGION.to_owned()));
+        environment.extend(self.metastore.clone().map(|uri| ("LAKECTL_METASTORE_HIVE_URI", uri)));
+        Ran::of(args, home, environment, &[s3_server::SECRET_KEY, lakefs_server::SECRET_KEY])
     }
 
     /// `create-symlink` of the table in Glue, with more flags.

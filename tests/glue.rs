@@ -3,13 +3,13 @@
 
 mod glue_server;
 mod loopback;
+mod ran;
 mod s3_server;
-
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use glue_server::Fault;
+use ran::Ran;
 
 const RULES: &str = r#"
 [defaults]
@@ -57,21 +57,15 @@ impl World {
         self.s3.insert("bucket", &format!("data/r{n:05}/x.csv"), format!("{n},kite\n"));
     }
 
-    /// How it ended, and all that it printed.
-    fn run(&self, args: &[&str]) -> (Option<i32>, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_restitch"));
-        command.args(args).current_dir(self.folder.path()).env_clear();
-        command.envs(self.s3.environment()).env("AWS_ENDPOINT_URL_GLUE", self.glue.url());
-        let output = command.output().expect("restitch runs");
-        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("UTF-8")).concat();
-        assert!(!said.contains(glue_server::SECRET_KEY), "a secret is shown: {said}");
-        (output.status.code(), said)
+    fn run(&self, args: &str) -> Ran {
+        let glue = ("AWS_ENDPOINT_URL_GLUE", self.glue.url());
+        let environment = self.s3.environment().into_iter().chain([glue]);
+        Ran::of(args, self.folder.path(), environment, &[glue_server::SECRET_KEY])
     }
 
-    fn restitch(&self, args: &[&str]) -> String {
-        let (code, said) = self.run(args);
-        assert_eq!(code, Some(0), "restitch {args:?}:\n{said}");
-        said
+    /// It goes well, and prints this.
+    fn restitch(&self, args: &str) -> String {
+        self.run(args).says(0, &[]).text
     }
 
     fn locations(&self, table: &str) -> Vec<Value> {
@@ -86,16 +80,16 @@ fn a_refresh_does_not_read_the_partitions_that_are_there() {
     let mut calls = Vec::new();
     for partitions in [5, 500] {
         let world = World::new(partitions);
-        world.restitch(&["apply", "--yes"]);
+        world.restitch("apply --yes");
         assert_eq!(world.locations("sales").len(), partitions);
         world.glue.forget_calls();
         (partitions..partitions + 3).for_each(|n| world.arrives(n));
-        world.restitch(&["apply", "--yes"]);
+        world.restitch("apply --yes");
         assert_eq!(world.locations("sales").len(), partitions + 3);
         calls.push(world.glue.calls());
 
         world.glue.forget_calls();
-        let said = world.restitch(&["apply", "--yes"]);
+        let said = world.restitch("apply --yes");
         assert!(said.contains("no change"), "{said}");
         assert!(world.glue.calls().iter().all(|call| call.starts_with("Get")), "{:?}", world.glue.calls());
     }
@@ -108,7 +102,7 @@ fn a_refresh_does_not_read_the_partitions_that_are_there() {
 #[test]
 fn drift_is_mended_field_by_field() {
     let world = World::new(2);
-    world.restitch(&["apply", "--yes"]);
+    world.restitch("apply --yes");
     world.glue.edit("shop", "sales", |table| {
         table["StorageDescriptor"]["Columns"][0]["Type"] = json!("int");
         table["Owner"] = json!("somebody else");
@@ -119,9 +113,9 @@ fn drift_is_mended_field_by_field() {
         partition["StorageDescriptor"]["Location"] = json!("s3://elsewhere/");
         partition["Parameters"]["crawler"] = json!("theirs");
     });
-    let said = world.restitch(&["plan", "--full"]);
+    let said = world.restitch("plan --full");
     assert!(said.contains("s3://elsewhere/"), "{said}");
-    world.restitch(&["apply", "--full", "--yes", "--accept-moves"]);
+    world.restitch("apply --full --yes --accept-moves");
     let table = world.glue.table("shop", "sales").expect("the table");
     assert_eq!(table["StorageDescriptor"]["Columns"][0]["Type"], "bigint");
     assert_eq!((&table["Owner"], &table["Parameters"]["crawler"]), (&json!("somebody else"), &json!("theirs")));
@@ -134,7 +128,7 @@ fn drift_is_mended_field_by_field() {
 fn what_is_denied_is_said_with_the_permission_that_lacks() {
     let world = World::new(1);
     world.glue.script(|call| (call.action == "GetTable").then_some(Fault::Exception("AccessDeniedException")));
-    let (code, said) = world.run(&["plan"]);
+    let Ran { code, text: said, .. } = world.run("plan");
     assert_ne!(code, Some(0), "{said}");
     assert!(said.contains("glue:GetTable") && said.contains("shop"), "{said}");
 }
@@ -161,7 +155,7 @@ fn a_table_like_another_is_read_as_that() {
         "like = \"glue:shop.old\"",
     );
     world.rules(&alike);
-    world.restitch(&["apply", "--yes"]);
+    world.restitch("apply --yes");
     let table = world.glue.table("shop", "sales").expect("the table");
     let storage = &table["StorageDescriptor"];
     assert_eq!(storage["Columns"][0], json!({ "Name": "id", "Type": "int", "Comment": "in cents" }));
@@ -171,6 +165,6 @@ fn a_table_like_another_is_read_as_that() {
     assert_eq!(table["Parameters"]["UPDATED_BY_CRAWLER"], Value::Null);
     assert_eq!(world.locations("sales"), ["s3://bucket/tables/sales/region=r00000/"]);
     world.rules(&alike.replace("shop.old", "shop.absent"));
-    let (code, said) = world.run(&["plan"]);
+    let Ran { code, text: said, .. } = world.run("plan");
     assert!(code == Some(1) && said.contains("there is no table `absent` in Glue database shop"), "{said}");
 }

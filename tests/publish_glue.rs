@@ -4,13 +4,15 @@
 
 mod glue_server;
 mod loopback;
+mod ran;
 mod s3_server;
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use ran::Ran;
 
 const RULES: &str = r#"
 project = "shop"
@@ -36,25 +38,6 @@ struct Shop {
     s3: s3_server::Server,
     glue: glue_server::Server,
     folder: TempDir,
-}
-
-struct Ran {
-    code: Option<i32>,
-    text: String,
-}
-
-impl Ran {
-    /// Ends so, and says all of this in this order.
-    #[track_caller]
-    fn says(self, code: i32, pieces: &[&str]) -> Ran {
-        assert_eq!(self.code, Some(code), "{}", self.text);
-        let mut rest = self.text.as_str();
-        for piece in pieces {
-            let at = rest.find(piece).unwrap_or_else(|| panic!("no {piece:?} in order in\n{}", self.text));
-            rest = &rest[at + piece.len()..];
-        }
-        self
-    }
 }
 
 impl Shop {
@@ -83,13 +66,8 @@ impl Shop {
     }
 
     fn run(&self, args: &str) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_restitch"));
-        command.args(args.split_whitespace()).current_dir(self.folder.path()).env_clear();
-        command.envs(self.glue.environment()).envs(self.s3.environment()).env("NO_PROXY", "127.0.0.1");
-        let output = command.output().unwrap();
-        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(!text.contains(s3_server::SECRET_KEY), "the secret is printed:\n{text}");
-        Ran { code: output.status.code(), text }
+        let environment = self.glue.environment().into_iter().chain(self.s3.environment());
+        Ran::of(args, self.folder.path(), environment, &[s3_server::SECRET_KEY])
     }
 
     fn table(&self) -> Value {
