@@ -198,7 +198,8 @@ async fn reach_location(store: Result<Arc<dyn Store>>, location: &Uri, table: us
     let mut reached = Reached::new(What::Location, location.shown());
     let tried = async {
         let store = store?;
-        store.first(location, None).await?;
+        // A whole page, which also shows whether keys come in byte order.
+        store.list(location, None).try_next().await?;
         reached.fact(LISTED);
         try_out(store.as_ref(), &standing(location), &mut reached, table).await
     };

@@ -200,6 +200,18 @@ impl Store for S3Store {
             .boxed()
     }
 
+    /// One key is asked for, not a page of them.
+    async fn first(&self, prefix: &Uri, start_after: Option<&str>) -> Result<Option<String>> {
+        let (connection, counts) = (self.connection.clone(), self.counts.clone());
+        let mut pages = Pages::new(connection, counts, prefix, start_after, 1).stream();
+        while let Some(page) = pages.try_next().await? {
+            if !page.is_empty() {
+                return Ok(Some(page.key(0).to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     async fn get(&self, uri: &Uri) -> Result<Option<Stored>> {
         let watch = Watch::new(Kind::Get, &self.counts);
         let mut left = READ_TRIES;
