@@ -19,10 +19,9 @@ use crate::plan::marker::{Marker, manifests_digest};
 use crate::plan::merge::{Merge, Published, Step, body_md5, etag_md5};
 use crate::plan::switch::{self, Reason, Switch};
 use crate::plan::{Action, Draft, Kind, Requirement, Seen, TablePlan};
-use crate::rules;
 use crate::rules::table::{Publish, Removed, Table};
 use crate::store::Store;
-use crate::uri::{Scheme, Shown, Uri};
+use crate::uri::{Shown, Uri};
 
 /// Published bodies read at once.
 const READS: usize = 64;
@@ -99,8 +98,8 @@ pub async fn table(
         return Ok(Planned { plan: None, refusals });
     }
     let desired = manifest::desired(&shape, location, groups.partitions, store.traits().folds_case)?;
-    let pinned = table.rules.iter().flat_map(rules::listed).any(|prefix| prefix.bucket.scheme == Scheme::LakeFs);
-    let manifests = pinned
+    let manifests = table
+        .lists_lakefs()
         .then(|| manifests_digest(desired.iter().map(|manifest| (manifest.key.as_str(), body_md5(&manifest.body)))));
     let draft =
         Draft::new(shape.clone()).withholding(groups.withheld).keeping(found.is_some() || planning.catalog.is_some());

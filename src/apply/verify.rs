@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -13,6 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::error::Result;
 use crate::listing::survey::Listed;
 use crate::listing::{Listing, Object, Sources};
+use crate::map::group::line_hash;
 use crate::map::{Sink, Taken, Why};
 use crate::plan::merge::compare_lines;
 use crate::plan::{Change, Requirement, TablePlan};
@@ -76,7 +76,7 @@ impl Seen {
     fn see(&mut self, object: &Object<'_>) {
         self.line.clear();
         object.write_line(&mut self.line);
-        let hash = hash(&self.line);
+        let hash = line_hash(&self.line);
         // Several tables may take one object.
         if self.hashes.last() != Some(&hash) {
             self.hashes.push(hash);
@@ -144,7 +144,7 @@ impl There<'_> {
         let Some(uri) = uri(line) else { return Some(What::Unreadable) };
         let covers = |listed: &Listed| listed.prefix.as_ref().is_none_or(|prefix| prefix.is_prefix_of(&uri));
         let covered = !uri.key.ends_with('/') && self.listed.iter().any(covers);
-        let is_there = self.hashes.binary_search(&hash(line)).is_ok();
+        let is_there = self.hashes.binary_search(&line_hash(line)).is_ok();
         match (is_there, covered) {
             (true, _) => Some(What::Unwanted),
             (false, true) => Some(What::Dangling),
@@ -237,10 +237,4 @@ impl<'c> Compared<'c> {
 
 fn uri(line: &[u8]) -> Option<Uri> {
     Uri::parse(std::str::from_utf8(line).ok()?).ok()
-}
-
-fn hash(line: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(line);
-    hasher.finish()
 }

@@ -22,10 +22,10 @@ use super::rule::{self, Context, Head, Level, RuleDraft, SetEntry, WhereEntry};
 use super::shape::{self, Name, Node, Scalar, Text, did_you_mean};
 use super::sound::{self, Sound};
 use super::table::{
-    Access, CatalogSettings, Claim, Column, Engine, Exclude, Format, Layout, Limits, ListingSource, Lookup, OnTrap,
-    Partitions, Pick, PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl, access,
+    Access, Claim, Column, Engine, Exclude, Format, Layout, Limits, ListingSource, Lookup, OnTrap, Partitions, Pick,
+    PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl, access,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::uri::{Bucket, Scheme, Shown, Uri};
 
 /// What came of reading a rule file.
@@ -310,9 +310,7 @@ impl<'c> Reader<'c> {
         let layers = Layers { own: &own, defaults };
         let partition_texts = layers.one("partitioned_by", Node::texts).unwrap_or_default();
         let own_catalog = own.section("catalog");
-        // Where a definition may be taken from; what is wrong with it is said below.
-        let described = catalog::read(outer.catalog, own_catalog.as_ref(), Some("default"), &mut Vec::new());
-        let mut data = self.data(&layers, outer.listings, described.as_ref());
+        let mut data = self.data(&layers, outer, own_catalog.as_ref());
         let is_partitioned_here = !partition_texts.is_empty() || own.has("partitioned_by");
         if !is_partitioned_here {
             self.stated_partitions(&mut data);
@@ -445,8 +443,7 @@ impl<'c> Reader<'c> {
             match self.given.namespace(&repository) {
                 Some(Ok(namespace)) => namespaces.push((repository.name, namespace.clone())),
                 Some(Err(error)) => {
-                    let shown = error.notes().iter().fold(cannot(error.message()), |shown, note| shown.note(note));
-                    self.found.push(shown.help_maybe(error.help_text().map(str::to_owned)));
+                    self.found.push(explained(cannot(error.message()), error));
                 }
                 None => {
                     self.found.push(cannot("it has not been fetched"));
@@ -799,6 +796,12 @@ impl<'a> Layers<'_, 'a> {
     }
 }
 
+/// With what the error says besides its message.
+fn explained(cannot: Diagnostic, error: &Error) -> Diagnostic {
+    let noted = error.notes().iter().fold(cannot, |noted, note| noted.note(note));
+    noted.help_maybe(error.help_text().map(str::to_owned))
+}
+
 /// As the file says, or a switch where one change does it and a commit is a snapshot.
 fn publish(layers: &Layers<'_, '_>, table: &Table) -> Publish {
     match layers.word("publish") {
@@ -822,7 +825,7 @@ fn skip(layers: &Layers<'_, '_>) -> Skip {
 
 impl Reader<'_> {
     /// `columns` and `format`, or `ddl`, or `like`; the table's own words go before the defaults'.
-    fn data(&mut self, layers: &Layers<'_, '_>, listings: &[ListingSource], catalog: Option<&CatalogSettings>) -> Data {
+    fn data(&mut self, layers: &Layers<'_, '_>, outer: Outer<'_, '_>, own_catalog: Option<&Node<'_>>) -> Data {
         let own = |key: &&str| layers.own.has(key);
         // Each says it all; what stands behind it says it again. A definition may lack the format, or have it wrong.
         let stated: [(&str, &[&str]); 2] = [("ddl", &["columns", "format", "like"]), ("like", &["columns"])];
@@ -840,7 +843,7 @@ impl Reader<'_> {
             return self.stated_by(&text);
         }
         if let Some(text) = node.and_then(|node| node.text("like")) {
-            let mut data = self.defined_by(&text, listings, catalog);
+            let mut data = self.defined_by(&text, outer, own_catalog);
             if data.format.is_none() || layers.own.has("format") {
                 data.format = self.format(layers).or(data.format);
             }
@@ -902,9 +905,11 @@ impl Reader<'_> {
     }
 
     /// A table as it is described elsewhere.
-    fn defined_by(&mut self, text: &Text<'_>, listings: &[ListingSource], catalog: Option<&CatalogSettings>) -> Data {
+    fn defined_by(&mut self, text: &Text<'_>, outer: Outer<'_, '_>, own_catalog: Option<&Node<'_>>) -> Data {
+        // Where a definition may be taken from; what is wrong with it is said where the table's own is read.
+        let catalog = catalog::read(outer.catalog, own_catalog, Some("default"), &mut Vec::new());
         let data = Data { span: text.span.clone(), is_unread: true, ..Data::default() };
-        let like = match Like::parse(text.value, listings, catalog) {
+        let like = match Like::parse(text.value, outer.listings, catalog.as_ref()) {
             Ok(like) => like,
             Err((message, help)) => {
                 self.found.push(Diagnostic::error(text.span.clone(), message).help(help));
@@ -930,8 +935,7 @@ impl Reader<'_> {
                 }
             }
             Some(Err(error)) => {
-                let shown = error.notes().iter().fold(cannot(error.message()), |shown, note| shown.note(note.clone()));
-                self.found.push(shown.help_maybe(error.help_text().map(str::to_owned)));
+                self.found.push(explained(cannot(error.message()), error));
                 data
             }
             None => {

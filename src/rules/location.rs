@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::diagnostic::Diagnostic;
 use super::shape::{Text, did_you_mean, nearest};
 use super::table::{Column, Layout, LayoutPart};
-use crate::uri::{Bucket, Scheme, Uri};
+use crate::uri::{Bucket, Scheme, Uri, is_sibling};
 
 /// What a location may begin with: where the repository that the table's rules list keeps its objects.
 pub const NAMESPACE: &str = "{storage_namespace}";
@@ -159,14 +159,14 @@ pub fn clash(one: &Uri, other: &Uri) -> Option<&'static str> {
     if one.is_prefix_of(other) || other.is_prefix_of(one) {
         return Some("a location inside another");
     }
-    (is_sibling(one, other) || is_sibling(other, one)).then_some("a directory that a switch of the other may write to")
+    (is_in_sibling(one, other) || is_in_sibling(other, one))
+        .then_some("a directory that a switch of the other may write to")
 }
 
 /// Whether `other` lies in a `<one>--<8 hex>/`.
-fn is_sibling(one: &Uri, other: &Uri) -> bool {
-    let rest = other.key.strip_prefix(one.key.trim_end_matches('/')).and_then(|rest| rest.strip_prefix("--"));
-    let digits = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    one.bucket == other.bucket && digits.len() == 8 && digits.bytes().all(|c| c.is_ascii_hexdigit())
+fn is_in_sibling(one: &Uri, other: &Uri) -> bool {
+    let rest = other.key.strip_prefix(one.key.trim_end_matches('/'));
+    one.bucket == other.bucket && rest.and_then(|rest| rest.split('/').next()).is_some_and(is_sibling)
 }
 
 /// `col=value/` for each column.
