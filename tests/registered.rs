@@ -65,14 +65,14 @@ impl World {
         refusals.remove(0)
     }
 
-    async fn carry_out(&self, mut plan: TablePlan) -> Result<apply::refresh::Done> {
+    async fn carry_out(&self, mut plan: TablePlan) -> Result<apply::Done> {
         let mut options = Options::new("a-plan")?;
         options.plan = format!("plan-{}", self.catalog.requests());
         options.catalog = Some(Arc::new(self.catalog.clone()));
         apply::table(&self.store, &mut plan, "2026-11-22T10:00:00Z", &options).await
     }
 
-    async fn apply(&self, regions: &[&str]) -> apply::refresh::Done {
+    async fn apply(&self, regions: &[&str]) -> apply::Done {
         self.carry_out(self.plan(regions).await).await.expect("it is carried out")
     }
 

@@ -154,17 +154,16 @@ impl<'a> Held<'a> {
             let condition = found.as_ref().map_or(Condition::Absent, |found| Condition::Is(found.etag.clone()));
             let body = render(&uri, &marker)?;
             let began = Instant::now();
-            let condition_met = write::put(store, &uri, &body, None, &condition, options.protocol, || Ok(())).await;
+            let condition_met = write::put(store, &uri, &body, None, &condition, options, || Ok(())).await;
             let written = match condition_met {
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     lost = Some(error);
                     continue;
                 }
-                Err(error) if error.kind() == ErrorKind::Unsupported && options.single_writer => {
-                    store.put(&uri, body.clone(), &Condition::None).await?
+                Err(error) if error.kind() == ErrorKind::Unsupported && !options.single_writer => {
+                    return Err(unconditional(&uri).source(error));
                 }
-                Err(error) if error.kind() == ErrorKind::Unsupported => return Err(unconditional(&uri).source(error)),
                 Err(error) => return Err(error),
             };
             if condition == Condition::Absent && !options.single_writer && options.protocol.conditions {
@@ -307,12 +306,8 @@ impl<'a> Held<'a> {
     }
 
     async fn put(&self, body: &Bytes, condition: Condition) -> Result<ETag> {
-        match write::put(self.store, &self.uri, body, None, &condition, self.options.protocol, || Ok(())).await {
-            Err(error) if error.kind() == ErrorKind::Unsupported && self.options.single_writer => {
-                Ok(self.store.put(&self.uri, body.clone(), &Condition::None).await?.etag)
-            }
-            other => other.map(|written| written.etag),
-        }
+        let written = write::put(self.store, &self.uri, body, None, &condition, self.options, || Ok(())).await;
+        written.map(|written| written.etag)
     }
 
     /// The marker's ETag if the lease in it is still ours.

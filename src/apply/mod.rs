@@ -25,11 +25,15 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use self::interrupt::Interrupt;
-use self::refresh::Done;
+use self::lease::{Claim, Held};
+use self::register::Registered;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Kind, TablePlan};
+use crate::plan::TablePlan;
+use crate::plan::brakes::grouped;
+use crate::plan::marker::Applied;
 use crate::store::Store;
+use crate::uri::Uri;
 
 /// How an apply goes about it.
 #[derive(Clone, Debug)]
@@ -107,15 +111,58 @@ impl Default for Protocol {
     }
 }
 
-/// Carries out `plan`, whose bodies it takes. `as_of` is when its listing was made: ISO, UTC.
+/// What an apply did to one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Manifests written.
+    pub manifests: u64,
+    pub registered: Registered,
+}
+
+/// Carries out `plan`, whose bodies it takes: the marker with lease and `unfinished`, the manifests, the catalog, the marker
+/// again. `as_of` is when its listing was made: ISO, UTC.
 ///
 /// # Errors
-/// As [`refresh::table`] and [`switch::table`].
+/// `Leased`, `Stale`, `Conflict`: somebody else writes there; `Ownership` if a switch's directory holds anything else.
+/// `Interrupted`, `Terminated`. After any error the marker says `unfinished`, and running again comes to the end that this
+/// run would have come to.
 pub async fn table(store: &dyn Store, plan: &mut TablePlan, as_of: &str, options: &Options) -> Result<Done> {
-    match plan.kind {
-        Kind::Refresh | Kind::Remove => refresh::table(store, plan, as_of, options).await,
-        Kind::Switch => switch::table(store, plan, as_of, options).await,
+    if !plan.writes() {
+        return Ok(Done::default());
     }
+    let location = &Uri::parse(&plan.location)?;
+    let found = lease::wait_until_free(store, location, options).await?;
+    if found.as_ref().is_some_and(|found| lease::has_ended(found, &options.plan)) {
+        return Ok(Done::default());
+    }
+    // Until a switch is done, the marker says what it said.
+    let marker = plan.switch.as_ref().map_or(&plan.marker, |switch| &switch.before);
+    let claim = Claim { requires: &plan.marker_requires, marker, unfinished: true };
+    let held = Held::take(store, location, found, claim, options).await?;
+    let all = plan.changes.len() as u64;
+    let mut written = 0;
+    let writing = async {
+        match &plan.switch {
+            Some(switch) => written = switch::manifests(store, plan, switch, &held, options).await?,
+            None => refresh::manifests(store, plan, &held, options, &mut written).await?,
+        }
+        register::carry_out(options.catalog.as_deref(), plan, || held.check()).await
+    };
+    let registered = match held.while_renewed(writing).await {
+        Ok(registered) => registered,
+        Err(error) => {
+            held.abandon().await;
+            let before = || format!("{} of {} manifests had been written before", grouped(written), grouped(all));
+            return Err(if plan.switch.is_some() { error } else { error.note(before()) });
+        }
+    };
+    let mut marker = plan.marker.clone();
+    marker.applied = Some(Applied::of(plan, &options.plan, as_of));
+    if let Some(switch) = &plan.switch {
+        marker.replaced = Some(switch::replaced(switch, &held));
+    }
+    held.free(marker).await?;
+    Ok(Done { manifests: written, registered })
 }
 
 /// 16 hex digits.

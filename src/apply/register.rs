@@ -55,17 +55,17 @@ fn stale(planned: &CatalogPlan) -> Error {
     Error::new(ErrorKind::Stale, message).help("`restitch plan` again")
 }
 
-/// Does what `plan` says of its catalog; `check` is asked before each write.
+/// Does what `plan` says of its catalog, if it is in one; `check` is asked before each write.
 ///
 /// # Errors
 /// `Conflict` if the table was changed since; of partitions the first that could not be written, once all others are; of
 /// the catalog; of `check`.
 pub(super) async fn carry_out(
-    catalog: &dyn Catalog,
+    catalog: Option<&dyn Catalog>,
     plan: &TablePlan,
     check: impl Fn() -> Result<()>,
 ) -> Result<Registered> {
-    let Some(planned) = &plan.catalog else { return Ok(Registered::default()) };
+    let (Some(catalog), Some(planned)) = (catalog, &plan.catalog) else { return Ok(Registered::default()) };
     let before = catalog.requests();
     let mut done = Registered::default();
     if planned.creates_database {

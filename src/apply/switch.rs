@@ -1,75 +1,49 @@
-//! A switch: everything the table holds is put into a directory of its own, counted there, and then becomes current: in the
-//! catalog, whose readers change over with it, and in the marker.
+//! The manifests of a switch: everything the table holds is put into a directory of its own, and counted there. Then it
+//! becomes current: in the catalog, whose readers change over with it, and in the marker.
 //!
 //! Until then nobody reads the new directory. Its name comes from what it holds, so a run that was cut off finds there
 //! what it had written, and writes only the rest.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::lease::{self, Claim, Held};
-use super::refresh::Done;
-use super::register::{self, Registered};
+use super::lease::Held;
 use super::{Options, write};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::TablePlan;
-use crate::plan::marker::{Applied, Replaced, hex};
+use crate::plan::marker::{Marker, Replaced, hex};
 use crate::plan::merge::{body_md5, etag_md5};
-use crate::plan::switch::{self, Expected, Source};
+use crate::plan::switch::{self, Expected, Source, Switch};
 use crate::store::{Condition, ETag, Store};
 use crate::uri::{Shown, Uri};
 
 /// Bodies read at once.
 const READS: usize = 64;
 
-/// Carries out `plan`, whose kind is `Switch`. `as_of` is when its listing was made: ISO, UTC.
+/// Puts all that `plan` wants into its new directory, and counts it there; says how many manifests were written.
 ///
 /// # Errors
-/// `Leased`, `Stale`, `Conflict`: somebody else writes there. `Ownership` if the new directory holds anything else.
-/// `Interrupted`, `Terminated`. After any error readers see what they saw, and running again goes on from there.
-pub async fn table(store: &dyn Store, plan: &TablePlan, as_of: &str, options: &Options) -> Result<Done> {
-    let Some(switch) = &plan.switch else { return Ok(Done::default()) };
-    let location = &Uri::parse(&plan.location)?;
-    let found = lease::wait_until_free(store, location, options).await?;
-    if found.as_ref().is_some_and(|found| lease::has_ended(found, &options.plan)) {
-        return Ok(Done::default());
-    }
-    let expected = switch::expected(&switch.kept, &plan.changes);
-    let claim = Claim { requires: &plan.marker_requires, marker: &switch.before, unfinished: true };
-    let held = Held::take(store, location, found, claim, options).await?;
-    let directory = Directory { store, at: plan.directory()?, from: plan.current()?, held: &held, options };
-    let filling =
-        async { directory.fill(&expected).await.map_err(|error| error.note("readers see the table as it was")) };
-    let switching = async {
-        let written = filling.await?;
-        let registered = match &options.catalog {
-            Some(catalog) => register::carry_out(catalog.as_ref(), plan, || held.check()).await?,
-            None => Registered::default(),
-        };
-        Ok((written, registered))
-    };
-    let (manifests, registered) = match held.while_renewed(switching).await {
-        Ok(done) => done,
-        Err(error) => {
-            held.abandon().await;
-            return Err(error);
-        }
-    };
-    let mut marker = plan.marker.clone();
-    marker.unfinished = None;
-    marker.applied = Some(Applied::of(plan, &options.plan, as_of));
-    marker.replaced = Some(Replaced {
-        at: held.now(),
-        directory: switch.before.current.clone(),
-        layout: switch.before.layout.clone(),
-        columns: switch.before.columns.clone(),
-    });
-    held.free(marker).await?;
-    Ok(Done { manifests, registered })
+/// `Leased`, `Conflict`: somebody else writes there. `Ownership` if the new directory holds anything else. `Interrupted`,
+/// `Terminated`. After any error readers see what they saw, and running again goes on from there.
+pub(super) async fn manifests(
+    store: &dyn Store,
+    plan: &TablePlan,
+    switch: &Switch,
+    held: &Held<'_>,
+    options: &Options,
+) -> Result<u64> {
+    let directory = Directory { store, at: plan.directory()?, from: plan.current()?, held, options };
+    let filled = directory.fill(&switch::expected(&switch.kept, &plan.changes)).await;
+    filled.map_err(|error| error.note("readers see the table as it was"))
+}
+
+/// What a switch that is done has replaced.
+pub(super) fn replaced(switch: &Switch, held: &Held<'_>) -> Replaced {
+    let Marker { current, layout, columns, .. } = &switch.before;
+    Replaced { at: held.now(), directory: current.clone(), layout: layout.clone(), columns: columns.clone() }
 }
 
 /// The new directory.
@@ -87,26 +61,13 @@ impl Directory<'_> {
     async fn fill(&self, expected: &[Expected<'_>]) -> Result<u64> {
         let missing = self.missing(expected).await?;
         let written = missing.len() as u64;
-        let failed: Mutex<Option<Error>> = Mutex::new(None);
-        let writes = stream::iter(missing).map(|(at, condition)| {
-            let (failed, expected) = (&failed, &expected[at]);
-            async move {
-                if failed.lock().expect("no write panics").is_some() {
-                    return;
-                }
-                match self.write(expected, &condition).await {
-                    Ok(()) => drop(self.options.written.fetch_add(1, Ordering::Relaxed)),
-                    Err(error) => {
-                        self.held.failed(&error);
-                        failed.lock().expect("no write panics").get_or_insert(error);
-                    }
-                }
-            }
-        });
-        writes.buffer_unordered(self.options.concurrency.max(1)).for_each(|()| std::future::ready(())).await;
-        if let Some(error) = failed.into_inner().expect("no write panics") {
-            return Err(error);
-        }
+        let one = async |(at, condition): (usize, Condition)| {
+            self.write(&expected[at], &condition).await.inspect_err(|error| self.held.failed(error))
+        };
+        let count = |()| {
+            self.options.written.fetch_add(1, Ordering::Relaxed);
+        };
+        write::each(missing, self.options.concurrency, one, count).await?;
         self.store.settle().await?;
         self.held.check()?;
         match self.missing(expected).await?.first() {
@@ -121,12 +82,7 @@ impl Directory<'_> {
         match expected.source {
             Source::Body(body) => {
                 let (body, holds) = (Bytes::copy_from_slice(body), || self.held.holds());
-                match write::put(self.store, &to, &body, None, condition, self.options.protocol, holds).await {
-                    Err(error) if error.kind() == ErrorKind::Unsupported && self.options.single_writer => {
-                        self.store.put(&to, body, &Condition::None).await.map(|_| ())
-                    }
-                    other => other.map(|_| ()),
-                }
+                write::put(self.store, &to, &body, None, condition, self.options, holds).await.map(drop)
             }
             Source::Kept(kept) => {
                 let (from, etag) = (self.from.join(&kept.key), ETag(kept.etag.clone()));

@@ -1,13 +1,16 @@
-//! One conditional write, with everything that can happen to its answer.
+//! Conditional writes, one or many, with everything that can happen to their answers.
 //!
 //! A 412, a 409 and a lost answer are told apart by reading the object back: the body as desired means that our own
 //! earlier try landed; what was required still there means that nothing happened, so it is tried again.
 
+use std::future::Future;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 
-use super::Protocol;
+use super::{Options, Protocol};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Requirement;
 use crate::store::{Condition, ETag, Store, Stored, Written};
@@ -19,12 +22,59 @@ pub(super) const TRIES: u32 = 5;
 /// The pause after the first try; each further one is twice as long.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
+/// Does `one` to each, so many at once, and hands `done` what comes of it. Nothing is begun after the first failure, which
+/// is returned when what is in flight has come to its end.
+pub(super) async fn each<T, D, F: Future<Output = Result<D>>>(
+    all: Vec<T>,
+    at_once: usize,
+    one: impl Fn(T) -> F,
+    mut done: impl FnMut(D),
+) -> Result<()> {
+    let failed: Mutex<Option<Error>> = Mutex::new(None);
+    let doing = stream::iter(all).map(|item| {
+        let (failed, doing) = (&failed, one(item));
+        async move {
+            if failed.lock().expect("no write panics").is_some() {
+                return None;
+            }
+            let failing = |error| {
+                failed.lock().expect("no write panics").get_or_insert(error);
+            };
+            doing.await.map_err(failing).ok()
+        }
+    });
+    let done = |one: Option<D>| {
+        one.into_iter().for_each(&mut done);
+        std::future::ready(())
+    };
+    doing.buffer_unordered(at_once.max(1)).for_each(done).await;
+    failed.into_inner().expect("no write panics").map_or(Ok(()), Err)
+}
+
 /// Writes `body` if `condition` holds, and reads back where the answer leaves doubt. `later`, if that is what is found,
-/// will do as well. Each try asks `check` first: between two of them a lease may have run out.
+/// will do as well. Each try asks `check` first: between two of them a lease may have run out. A store that knows no
+/// conditions is written to without one where nobody else writes there.
 ///
 /// # Errors
 /// Of `check`; `Conflict` with what was found there, if something else is; the store's own error if it stays.
 pub(super) async fn put(
+    store: &dyn Store,
+    uri: &Uri,
+    body: &Bytes,
+    later: Option<&Bytes>,
+    condition: &Condition,
+    options: &Options,
+    check: impl Fn() -> Result<()>,
+) -> Result<Written> {
+    match conditional(store, uri, body, later, condition, options.protocol, check).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported && options.single_writer => {
+            store.put(uri, body.clone(), &Condition::None).await
+        }
+        written => written,
+    }
+}
+
+async fn conditional(
     store: &dyn Store,
     uri: &Uri,
     body: &Bytes,
