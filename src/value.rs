@@ -36,6 +36,11 @@ impl PartitionValue {
     }
 }
 
+/// A partition's values as catalogs hold them: [`HIVE_NULL`] for NULL.
+pub fn in_catalog(values: &[PartitionValue]) -> Vec<String> {
+    values.iter().map(|value| value.as_str().unwrap_or(HIVE_NULL).to_owned()).collect()
+}
+
 /// A partition column's type, as far as it decides how values are checked and printed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PartitionType {

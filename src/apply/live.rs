@@ -19,7 +19,7 @@ use crate::listing::sources::Source;
 use crate::listing::upkeep::{End, LifecycleRule, Upkeep, When};
 use crate::plan::manifest::PROBE;
 use crate::rules::listed;
-use crate::rules::table::{CatalogSettings, Partitions, Rules, Table};
+use crate::rules::table::{CatalogSettings, Rules, Table};
 use crate::store::{Condition, ETag, Store, Stores};
 use crate::uri::{Bucket, Scheme, Shown, Uri};
 
@@ -455,7 +455,7 @@ async fn reach_catalog(
 async fn read_table(catalog: &dyn Catalog, table: &Table) -> Result<bool> {
     let name = table.catalog_name();
     let is_there = catalog.table(&name).await?.is_some();
-    if is_there && table.partitions == Partitions::Registered && !table.partitioned_by.is_empty() {
+    if is_there && table.registers_partitions() {
         catalog.partitions(&name).try_next().await?;
     }
     Ok(is_there)

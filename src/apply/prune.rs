@@ -5,7 +5,7 @@
 //! go, and only in a table of the catalog that is ours; the table itself stays for a person to drop. Only keys of exactly the table's own shape are ever
 //! deleted, under the same lease as every other write, and only what is still empty when it is looked at again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures::TryStreamExt;
 
@@ -136,10 +136,8 @@ pub async fn carry_out(store: &dyn Store, pruning: &Pruning, options: &Options) 
 /// nobody writes to without this lease.
 async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>, options: &Options) -> Result<(u64, bool)> {
     held.check()?;
-    let mut known: HashMap<&str, &str> = HashMap::new();
-    known.extend(pruning.gone.iter().map(|gone| (gone.key.as_str(), gone.etag.as_str())));
-    let mut still = Vec::with_capacity(pruning.gone.len());
-    let mut still_keys: HashSet<String> = HashSet::new();
+    let known: HashMap<&str, &Gone> = pruning.gone.iter().map(|gone| (gone.key.as_str(), gone)).collect();
+    let mut still: Vec<&Gone> = Vec::with_capacity(known.len());
     let mut left = 0u64;
     let shape = pruning.marker.shape().ok_or_else(|| unreadable(&pruning.location))?;
     let directory = pruning.marker.directory(&pruning.location);
@@ -147,29 +145,26 @@ async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>, options: 
     while let Some(page) = pages.try_next().await? {
         for object in page.objects() {
             let Some(key) = object.key.strip_prefix(directory.key.as_str()) else { continue };
-            match object.size == Some(0) && object.etag == known.get(key).copied() {
-                true => {
-                    still.push(directory.join(key));
-                    still_keys.insert(key.to_owned());
-                }
-                false => left += u64::from(shape.values(key).is_some()),
+            let is_still = |gone: &&Gone| object.size == Some(0) && object.etag == Some(gone.etag.as_str());
+            match known.get(key).copied().filter(is_still) {
+                Some(gone) => still.push(gone),
+                None => left += u64::from(shape.values(key).is_some()),
             }
         }
     }
     drop(pages);
-    if let Some(catalog) = &options.catalog {
-        let gone = pruning.gone.iter().filter(|gone| still_keys.contains(&gone.key));
-        let values: Vec<&[PartitionValue]> = gone.map(|gone| gone.values.as_slice()).collect();
-        register::forget(catalog.as_ref(), &pruning.marker, &values, || held.check()).await?;
+    let mut named = None;
+    if let Some(catalog) = options.catalog.as_deref().filter(|_| !still.is_empty() || !pruning.replaced.is_empty())
+        && let Some(entry) = register::entry(catalog, &pruning.marker).await?
+    {
+        let values: Vec<&[PartitionValue]> = still.iter().map(|gone| gone.values.as_slice()).collect();
+        register::forget(catalog, &entry, &pruning.marker, &values, || held.check()).await?;
+        named = Some(register::directory(&entry));
     }
-    let named = match &options.catalog {
-        Some(catalog) => register::directory(catalog.as_ref(), &pruning.marker).await?,
-        None => None,
-    };
-    let replaced =
-        pruning.replaced.iter().filter(|old| !named.as_ref().is_some_and(|uri| uri.starts_with(&old.directory.raw())));
+    let is_named = |old: &&Old| named.as_ref().is_some_and(|named| named.starts_with(&old.directory.raw()));
+    let replaced = pruning.replaced.iter().filter(|old| !is_named(old));
     let old = |old: &'_ Old| old.manifests.iter().map(|one| old.directory.join(&one.key)).collect::<Vec<_>>();
-    still.extend(replaced.flat_map(old));
+    let still = still.iter().map(|gone| directory.join(&gone.key)).chain(replaced.flat_map(old)).collect::<Vec<Uri>>();
     let mut deleted = 0;
     for batch in still.chunks(BATCH) {
         held.check()?;

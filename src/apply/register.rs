@@ -3,14 +3,14 @@
 //! Whatever of it has been done before (by an earlier try, or an answer that was lost) is read back and left as it is.
 //! Killed anywhere, the next run finds `unfinished` in the marker and compares everything.
 
-use crate::catalog::{Catalog, Version};
+use crate::catalog::{Catalog, Entry, Version};
 use crate::ddl;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::TablePlan;
 use crate::plan::catalog::{CatalogPlan, PartitionAction, PartitionChange, PartitionDefinition, TableChange};
 use crate::plan::marker::Marker;
 use crate::uri::{Shown, Uri};
-use crate::value::{HIVE_NULL, PartitionValue};
+use crate::value::{PartitionValue, in_catalog};
 
 use super::write::{PAUSE, TRIES, leaves_doubt};
 
@@ -73,17 +73,10 @@ pub(super) async fn carry_out(
         catalog.create_database().await?;
     }
     let partitions = Work { catalog, planned, directory: plan.directory()? };
-    let changes = |action: PartitionAction| planned.partitions.iter().filter(move |change| change.action == action);
     let mut failed = Failed::default();
     if planned.removes_first {
-        for batch in batches(changes(PartitionAction::Mend)) {
-            check()?;
-            partitions.remove(&batch, &mut failed).await?;
-        }
-        for batch in batches(changes(PartitionAction::Remove)) {
-            check()?;
-            done.partitions += partitions.remove(&batch, &mut failed).await?;
-        }
+        partitions.all(PartitionAction::Mend, How::Remove, &check, &mut failed).await?;
+        done.partitions += partitions.all(PartitionAction::Remove, How::Remove, &check, &mut failed).await?;
         // What could not be taken away may hold lines that are about to be added elsewhere.
         std::mem::take(&mut failed).error(planned)?;
     }
@@ -92,17 +85,10 @@ pub(super) async fn carry_out(
     if !table_last {
         done.tables += u64::from(write_table(catalog, planned, &check).await?);
     }
-    for batch in batches(changes(PartitionAction::Add)) {
-        check()?;
-        done.partitions += partitions.add(&batch, &mut failed).await?;
-    }
-    for batch in batches(changes(PartitionAction::Mend)) {
-        check()?;
-        done.partitions += partitions.mend(&batch, &mut failed).await?;
-    }
-    for batch in batches(changes(PartitionAction::Remove).filter(|_| !planned.removes_first)) {
-        check()?;
-        done.partitions += partitions.remove(&batch, &mut failed).await?;
+    done.partitions += partitions.all(PartitionAction::Add, How::Add, &check, &mut failed).await?;
+    done.partitions += partitions.all(PartitionAction::Mend, How::Mend, &check, &mut failed).await?;
+    if !planned.removes_first {
+        done.partitions += partitions.all(PartitionAction::Remove, How::Remove, &check, &mut failed).await?;
     }
     failed.error(planned)?;
     if table_last {
@@ -112,28 +98,32 @@ pub(super) async fn carry_out(
     Ok(done)
 }
 
-/// Unregisters partitions that are about to lose their manifests, from the table that `marker` names, if it is ours.
+/// The entry of the table that `marker` names.
+///
+/// # Errors
+/// Of the catalog.
+pub(super) async fn entry(catalog: &dyn Catalog, marker: &Marker) -> Result<Option<Entry>> {
+    catalog.table(&marker.table.to_ascii_lowercase()).await
+}
+
+/// Unregisters partitions that are about to lose their manifests, from the table that `marker` names, if its `entry` is
+/// ours.
 ///
 /// # Errors
 /// Of the catalog, of `check`; of partitions the first that stayed.
 pub(super) async fn forget(
     catalog: &dyn Catalog,
+    entry: &Entry,
     marker: &Marker,
     values: &[&[PartitionValue]],
     check: impl Fn() -> Result<()>,
 ) -> Result<()> {
-    if values.is_empty() || marker.columns.is_empty() {
+    let is_ours = entry.table.is_owned_by(&marker.table, marker.project.as_deref());
+    if !is_ours || marker.columns.is_empty() || entry.table.partition_keys.is_empty() {
         return Ok(());
     }
     let name = marker.table.to_ascii_lowercase();
-    let there = catalog.table(&name).await?.filter(|entry| {
-        entry.table.is_owned_by(&marker.table, marker.project.as_deref()) && !entry.table.partition_keys.is_empty()
-    });
-    if there.is_none() {
-        return Ok(());
-    }
-    let text = |value: &PartitionValue| value.as_str().unwrap_or(HIVE_NULL).to_owned();
-    let values: Vec<Vec<String>> = values.iter().map(|values| values.iter().map(text).collect()).collect();
+    let values: Vec<Vec<String>> = values.iter().map(|values| in_catalog(values)).collect();
     for batch in values.chunks(BATCH) {
         check()?;
         if let Some((_, error)) = catalog.delete_partitions(&name, batch).await?.into_iter().next() {
@@ -143,22 +133,12 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// The directory in which the catalog's readers look for the table that `marker` names, as far as the table says it:
-/// its location, or what its partitions are projected from.
-///
-/// # Errors
-/// Of the catalog.
-pub(super) async fn directory(catalog: &dyn Catalog, marker: &Marker) -> Result<Option<String>> {
-    let entry = catalog.table(&marker.table.to_ascii_lowercase()).await?;
-    Ok(entry.map(|entry| {
-        let template = entry.table.parameters.get(ddl::projection::LOCATION_TEMPLATE);
-        let location = entry.table.storage.location.trim_end_matches('/');
-        template.cloned().unwrap_or_else(|| format!("{location}/"))
-    }))
-}
-
-fn batches<'c>(changes: impl Iterator<Item = &'c PartitionChange>) -> Vec<Vec<&'c PartitionChange>> {
-    changes.collect::<Vec<_>>().chunks(BATCH).map(<[_]>::to_vec).collect()
+/// The directory in which the catalog's readers look for a table, as far as its entry says it: its location, or what its
+/// partitions are projected from.
+pub(super) fn directory(entry: &Entry) -> String {
+    let template = entry.table.parameters.get(ddl::projection::LOCATION_TEMPLATE);
+    let location = entry.table.storage.location.trim_end_matches('/');
+    template.cloned().unwrap_or_else(|| format!("{location}/"))
 }
 
 /// Says whether it wrote. What leaves doubt is read back: as desired, our own earlier try has landed; as it was, nothing
@@ -170,8 +150,8 @@ async fn write_table(catalog: &dyn Catalog, planned: &CatalogPlan, check: impl F
         let written = match &planned.table {
             TableChange::None => return Ok(false),
             TableChange::Create => catalog.create_table(&planned.name, &planned.definition).await,
-            TableChange::Update { version, definition, removed, .. } => {
-                catalog.update_table(&planned.name, &Version(version.clone()), definition, removed).await
+            TableChange::Update { version, removed, .. } => {
+                catalog.update_table(&planned.name, &Version(version.clone()), &planned.definition, removed).await
             }
         };
         let error = match written {
@@ -226,6 +206,14 @@ impl Failed {
     }
 }
 
+/// What is done to partitions.
+#[derive(Clone, Copy)]
+enum How {
+    Add,
+    Mend,
+    Remove,
+}
+
 /// The partitions of one table.
 struct Work<'w> {
     catalog: &'w dyn Catalog,
@@ -240,6 +228,27 @@ impl Work<'_> {
             &self.planned.definition,
             &ddl::Partition { values: change.partition.values(), location },
         )
+    }
+
+    /// Does this to all partitions of which the plan says that, a batch at a time; says how many were written.
+    async fn all(
+        &self,
+        action: PartitionAction,
+        how: How,
+        check: &impl Fn() -> Result<()>,
+        failed: &mut Failed,
+    ) -> Result<u64> {
+        let changes = self.planned.partitions.iter().filter(|change| change.action == action);
+        let mut done = 0;
+        for batch in changes.collect::<Vec<&PartitionChange>>().chunks(BATCH) {
+            check()?;
+            done += match how {
+                How::Add => self.add(batch, failed).await?,
+                How::Mend => self.mend(batch, failed).await?,
+                How::Remove => self.remove(batch, failed).await?,
+            };
+        }
+        Ok(done)
     }
 
     /// Adds them; those that are there already are mended.
@@ -270,13 +279,18 @@ impl Work<'_> {
             match there.iter().find(|there| there.values == one.values) {
                 None => absent.push(one),
                 Some(there) if one.changes(there).is_empty() => {}
-                Some(there) => differ.push(one.keeping(there)),
+                Some(_) => differ.push(one),
             }
         }
         let mut done = (differ.len() + absent.len()) as u64;
-        let refused = self.catalog.update_partitions(&self.planned.name, &differ).await?;
-        let added = self.catalog.create_partitions(&self.planned.name, &absent).await?;
-        for (_, error) in refused.into_iter().chain(added) {
+        let mut refused = Vec::new();
+        if !differ.is_empty() {
+            refused.extend(self.catalog.update_partitions(&self.planned.name, &differ).await?);
+        }
+        if !absent.is_empty() {
+            refused.extend(self.catalog.create_partitions(&self.planned.name, &absent).await?);
+        }
+        for (_, error) in refused {
             done -= 1;
             failed.push(error);
         }
@@ -284,7 +298,7 @@ impl Work<'_> {
     }
 
     async fn remove(&self, changes: &[&PartitionChange], failed: &mut Failed) -> Result<u64> {
-        let values: Vec<Vec<String>> = changes.iter().map(|change| self.stated(change).values).collect();
+        let values: Vec<Vec<String>> = changes.iter().map(|change| in_catalog(&change.partition.values())).collect();
         let refused = self.catalog.delete_partitions(&self.planned.name, &values).await?;
         let done = (changes.len() - refused.len()) as u64;
         refused.into_iter().for_each(|(_, error)| failed.push(error));

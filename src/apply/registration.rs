@@ -17,7 +17,7 @@ use crate::plan::switch::Reason;
 use crate::plan::{Action, Change, Partition, TablePlan};
 use crate::rules::table::{Partitions, Table};
 use crate::uri::{Shown, Uri};
-use crate::value::{HIVE_NULL, PartitionValue};
+use crate::value::{PartitionValue, in_catalog};
 
 /// The parameter that turns projection on.
 const PROJECTED: &str = "projection.enabled";
@@ -83,14 +83,10 @@ pub(super) async fn plan(
     let was_ours = whose.is_ours(&entry.table);
     let compares = planning.full || plan.unfinished || plan.adopts || !was_ours || reads_otherwise(&fields);
     if !fields.is_empty() {
-        planned.table = TableChange::Update {
-            version: entry.version.0,
-            removed: planned.definition.removed(&entry.table),
-            definition: Box::new(planned.definition.clone().keeping(&entry.table)),
-            fields,
-        };
+        planned.table =
+            TableChange::Update { version: entry.version.0, removed: planned.definition.removed(&entry.table), fields };
     }
-    if table.partitioned_by.is_empty() || table.partitions == Partitions::Projection {
+    if !table.registers_partitions() {
         return Ok((planned, refusals));
     }
     if compares {
@@ -144,7 +140,7 @@ fn reads_otherwise(fields: &[FieldChange]) -> bool {
 
 /// Partitions to add, one for each of these manifests; none for a table that registers none.
 fn additions<'k>(table: &Table, shape: &Shape, keys: impl Iterator<Item = &'k str>) -> Vec<PartitionChange> {
-    if table.partitioned_by.is_empty() || table.partitions == Partitions::Projection {
+    if !table.registers_partitions() {
         return Vec::new();
     }
     let add = |key: &str| {
@@ -177,7 +173,7 @@ async fn compare(
     }
     let mut known: HashMap<Vec<String>, Known<'_>> = HashMap::new();
     for (keys, filled) in [(&manifests.emptied, false), (&manifests.filled, true)] {
-        let of = |key: &'_ String| shape.values(key).map(|values| texts(&values));
+        let of = |key: &'_ String| shape.values(key).map(|values| in_catalog(&values));
         known.extend(keys.iter().filter_map(|key| Some((of(key)?, Known { key, filled }))));
     }
     let mut changed: BTreeMap<String, PartitionChange> = BTreeMap::new();
@@ -217,11 +213,6 @@ async fn compare(
     }
     planned.partitions = changed.into_values().chain(removed).collect();
     Ok(())
-}
-
-/// Values as catalogs hold them.
-fn texts(values: &[PartitionValue]) -> Vec<String> {
-    values.iter().map(|value| value.as_str().unwrap_or(HIVE_NULL).to_owned()).collect()
 }
 
 fn named(shape: &Shape, values: &[String]) -> Partition {

@@ -3,14 +3,13 @@
 //! Takes what says how bytes are read; leaves out what a crawler, a writer or restitch noted about that table alone.
 
 use super::Entry;
+use crate::ddl::projection::LOCATION_TEMPLATE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::catalog::CatalogColumn;
-use crate::rules::format::kind_of_serde;
+use crate::rules::format::{HEADER_LINES, kind_of_serde};
 use crate::rules::given::Definition;
 use crate::rules::table::{Column, Format, FormatKind};
 use crate::uri::Shown;
-
-const HEADER_LINES: &str = "skip.header.line.count";
 
 /// Properties that are about the table's own data, and beginnings of such.
 const OF_ITS_DATA: [&str; 18] = [
@@ -28,7 +27,7 @@ const OF_ITS_DATA: [&str; 18] = [
     "rawDataSize",
     "recordCount",
     "sizeKey",
-    "storage.location.template",
+    LOCATION_TEMPLATE,
     "totalSize",
     "transient_lastDdlTime",
     "typeOfData",

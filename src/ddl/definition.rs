@@ -13,10 +13,11 @@ use crate::error::Result;
 use crate::plan::catalog::{
     CatalogColumn, OWNER_PROJECT, OWNER_TABLE, PartitionDefinition, STORAGE_DIGEST, Storage, TableDefinition,
 };
+use crate::plan::marker::hex;
 use crate::rules::ddl_type;
 use crate::rules::table::{Column, Table};
 use crate::uri::Uri;
-use crate::value::HIVE_NULL;
+use crate::value::in_catalog;
 
 /// `table` over `location` (ends in `/`), with the properties of `projection` if there is one, and whose it is.
 ///
@@ -51,13 +52,12 @@ pub fn table_definition(
 /// A partition of a table that is defined so: read as the table is, at its own place. Comments on columns are the table's
 /// alone.
 pub fn partition_definition(table: &TableDefinition, partition: &Partition) -> PartitionDefinition {
-    let value = |value: &crate::value::PartitionValue| value.as_str().unwrap_or(HIVE_NULL).to_owned();
     let storage = Storage { location: partition.location.raw(), ..table.storage.clone() };
     let bare = |column: &CatalogColumn| CatalogColumn { comment: None, ..column.clone() };
     let columns: Vec<CatalogColumn> = table.columns.iter().map(bare).collect();
     let digest = digest(&storage, &columns);
     PartitionDefinition {
-        values: partition.values.iter().map(value).collect(),
+        values: in_catalog(&partition.values),
         columns,
         storage,
         parameters: BTreeMap::from([(STORAGE_DIGEST.to_owned(), digest)]),
@@ -75,7 +75,7 @@ fn columns(table: &Table, columns: &[Column]) -> Result<Vec<CatalogColumn>> {
 /// 16 hex digits.
 fn digest(storage: &Storage, columns: &[CatalogColumn]) -> String {
     let text = serde_json::to_vec(&(storage, columns)).expect("plain data prints");
-    Md5::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Md5::digest(text)[..8])
 }
 
 #[cfg(test)]
@@ -88,6 +88,7 @@ mod tests {
     use crate::rules::ddl_in;
     use crate::rules::format::{self, FormatOptions};
     use crate::rules::table::UserDdl;
+    use crate::value::HIVE_NULL;
     use crate::value::PartitionValue;
 
     /// What the statement says, as a catalog would hold it.

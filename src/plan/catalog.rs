@@ -102,8 +102,6 @@ pub enum TableChange {
         /// What it must still be, as `catalog::Version` has it.
         version: String,
         fields: Vec<FieldChange>,
-        /// What it is updated to: as stated, with serde parameters that are not ours.
-        definition: Box<TableDefinition>,
         /// Parameters that go.
         removed: Vec<String>,
     },
@@ -148,14 +146,14 @@ impl CatalogPlan {
 }
 
 impl TableDefinition {
-    /// What becomes of `there` when it is updated to this. Parameters that nobody stated stay, but for `removed`; so do
-    /// columns where none are stated, and comments where none is.
+    /// What becomes of `there` when it is updated to this. Parameters that nobody stated stay, but for `removed`; so do serde
+    /// parameters that are not ours, columns where none are stated, and comments where none is.
     #[must_use]
     pub fn over(&self, there: &TableDefinition, removed: &[String]) -> TableDefinition {
         TableDefinition {
             columns: columns_over(&self.columns, &there.columns),
             partition_keys: columns_over(&self.partition_keys, &there.partition_keys),
-            storage: self.storage.clone(),
+            storage: self.storage.clone().keeping(&there.storage),
             comment: self.comment.clone().or_else(|| there.comment.clone()),
             parameters: parameters_over(&self.parameters, &there.parameters, removed),
         }
@@ -169,7 +167,7 @@ impl PartitionDefinition {
         PartitionDefinition {
             values: self.values.clone(),
             columns: columns_over(&self.columns, &there.columns),
-            storage: self.storage.clone(),
+            storage: self.storage.clone().keeping(&there.storage),
             parameters: parameters_over(&self.parameters, &there.parameters, &[]),
         }
     }

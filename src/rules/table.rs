@@ -131,9 +131,14 @@ pub struct Column {
 }
 
 impl Table {
+    /// Whether each partition is registered on its own, where the table is.
+    pub fn registers_partitions(&self) -> bool {
+        !self.partitioned_by.is_empty() && self.partitions == Partitions::Registered
+    }
+
     /// Whether one change of its catalog's table changes all readers over, as there are no partitions registered.
     pub fn is_switched_at_once(&self) -> bool {
-        self.catalog.is_some() && (self.partitioned_by.is_empty() || self.partitions == Partitions::Projection)
+        self.catalog.is_some() && !self.registers_partitions()
     }
 
     /// Whether some of its objects come from lakeFS, whose every commit is a snapshot.

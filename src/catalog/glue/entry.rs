@@ -10,6 +10,7 @@ use md5::{Digest, Md5};
 
 use crate::catalog::EXTERNAL_TABLE;
 use crate::plan::catalog::{CatalogColumn, PartitionDefinition, Storage, TableDefinition};
+use crate::plan::marker::hex;
 
 pub(super) fn table(there: &Table) -> TableDefinition {
     let storage = there.storage_descriptor();
@@ -96,7 +97,7 @@ pub(super) fn digest(table: &Table) -> String {
         [sorted(storage.parameters.take().as_ref()), sorted(serde.as_ref())]
     });
     let said = format!("{of:?} {parameters:?} {inner:?}");
-    Md5::digest(said).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Md5::digest(said))
 }
 
 fn storage(there: &StorageDescriptor) -> Storage {

@@ -8,6 +8,7 @@ use aws_sdk_glue::config::http::HttpResponse;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 
 use super::Glue;
+use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind};
 use crate::listing::s3::asked::Asked;
 use crate::listing::s3::watch::Watch;
@@ -109,7 +110,7 @@ impl Failure<'_> {
         match code {
             "EntityNotFoundException" => {
                 let is_database = self.table.is_empty() || self.action == "CreateTable" || message.contains("Database");
-                let what = if is_database { self.database() } else { self.what() };
+                let what = if is_database { self.glue.shown() } else { self.what() };
                 Error::new(ErrorKind::NotFound, format!("there is no {what}"))
             }
             "AlreadyExistsException" => Error::new(ErrorKind::Conflict, format!("{} is there already", self.what())),
@@ -178,13 +179,9 @@ impl Failure<'_> {
 
     fn what(&self) -> String {
         if self.table.is_empty() {
-            return self.database();
+            return self.glue.shown();
         }
         format!("Glue table {}.{}", Shown(&self.glue.database), Shown(self.table))
-    }
-
-    fn database(&self) -> String {
-        format!("Glue database {} in {}", Shown(&self.glue.database), Shown(&self.glue.region))
     }
 
     fn asked(&self) -> Asked<'_> {

@@ -196,20 +196,16 @@ impl Glue {
         Ok(found)
     }
 
-    /// Pages of one segment, or of the whole table.
-    fn pages<'a>(&'a self, name: &str, segment: Option<i32>) -> BoxStream<'a, Result<Page>> {
+    /// Pages of one segment.
+    fn pages<'a>(&'a self, name: &str, segment: i32) -> BoxStream<'a, Result<Page>> {
         let start = Some((name.to_owned(), None));
         let next = move |cursor: Option<(String, Option<String>)>| async move {
-            let (name, token) = cursor?;
-            match self.page(&name, segment, token.as_deref()).await {
-                Err(error) => Some((Err(error), None)),
-                Ok(page) => {
-                    let token = page.next.clone();
-                    Some((Ok(page), token.map(|token| (name, Some(token)))))
-                }
-            }
+            let Some((name, token)) = cursor else { return Ok(None) };
+            let page = self.page(&name, Some(segment), token.as_deref()).await?;
+            let cursor = page.next.clone().map(|token| (name, Some(token)));
+            Ok(Some((page, cursor)))
         };
-        stream::unfold(start, next).boxed()
+        stream::try_unfold(start, next).boxed()
     }
 
     async fn page(&self, name: &str, segment: Option<i32>, token: Option<&str>) -> Result<Page> {
@@ -392,7 +388,7 @@ impl Catalog for Glue {
                 Err(error) => stream::once(async { Err(error) }).boxed(),
                 Ok(Page { partitions, next: None }) => stream::once(async { Ok(partitions) }).boxed(),
                 Ok(_) => {
-                    let segments = (0..SEGMENTS).map(|number| self.pages(&name, Some(number)));
+                    let segments = (0..SEGMENTS).map(|number| self.pages(&name, number));
                     stream::select_all(segments).map_ok(|page| page.partitions).boxed()
                 }
             }

@@ -10,6 +10,7 @@ use pilota::{AHashMap, FastStr};
 
 use super::super::{EXTERNAL_TABLE, Version};
 use crate::plan::catalog::{CatalogColumn, PartitionDefinition, Storage, TableDefinition};
+use crate::plan::marker::hex;
 use crate::value::PartitionValue;
 
 type Parameters = Option<AHashMap<FastStr, FastStr>>;
@@ -57,7 +58,7 @@ pub(super) fn version(table: &Table) -> Version {
         skew.extend(maps.into_iter().flatten());
     }
     let digest = Md5::digest(format!("{rest:?}{sd:?}{sorted:?}{skew:?}"));
-    Version(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Version(hex(&digest))
 }
 
 pub(super) fn partition_read(partition: &Partition) -> PartitionDefinition {

@@ -51,13 +51,6 @@ impl TableDefinition {
         unstated.filter(|name| is_owned(name)).cloned().collect()
     }
 
-    /// This, with the serde parameters of `there` that are not ours, which an update would not keep otherwise.
-    #[must_use]
-    pub fn keeping(mut self, there: &TableDefinition) -> TableDefinition {
-        self.storage = self.storage.keeping(&there.storage);
-        self
-    }
-
     /// Whether the partition columns are others, or in another order: a table is not brought from one to the other.
     pub fn is_keyed_otherwise(&self, there: &TableDefinition) -> bool {
         let keys = |table: &TableDefinition| -> Vec<(String, String)> {
@@ -77,13 +70,6 @@ impl PartitionDefinition {
             of_parameters.into_iter().partition(|one| one.field.ends_with(STORAGE_DIGEST));
         changes.extend(others);
         if changes.is_empty() { digest } else { changes }
-    }
-
-    /// This, with the serde parameters of `there` that are not ours.
-    #[must_use]
-    pub fn keeping(mut self, there: &PartitionDefinition) -> PartitionDefinition {
-        self.storage = self.storage.keeping(&there.storage);
-        self
     }
 
     /// Whether it was registered by restitch.
@@ -112,8 +98,8 @@ impl Storage {
         changes
     }
 
-    /// Parameters of another serde mean nothing to this one.
-    fn keeping(mut self, there: &Storage) -> Storage {
+    /// With the serde parameters of `there` that are not ours; those of another serde mean nothing to this one.
+    pub(super) fn keeping(mut self, there: &Storage) -> Storage {
         if self.serde == there.serde {
             let foreign = there.serde_parameters.iter().filter(|(name, _)| !READING.contains(&name.as_str()));
             for (name, value) in foreign {
@@ -143,8 +129,8 @@ fn parameter_changes(
     let is_same =
         |name: &str, old: &str, new: &str| old == new || (name == "EXTERNAL" && old.eq_ignore_ascii_case(new));
     let stated = stated.iter().filter_map(|(name, new)| {
-        let old = there.get(name).map(String::as_str).filter(|old| !is_same(name, old, new));
-        if old.is_none() && there.contains_key(name) {
+        let old = there.get(name).map(String::as_str);
+        if old.is_some_and(|old| is_same(name, old, new)) {
             return None;
         }
         change(format!("{of}.{name}"), old, Some(new))
@@ -160,16 +146,15 @@ fn column_changes(of: &str, stated: &[CatalogColumn], there: &[CatalogColumn]) -
     if stated.is_empty() {
         return changes;
     }
-    let named =
-        |columns: &[CatalogColumn], name: &str| columns.iter().find(|one| one.name.eq_ignore_ascii_case(name)).cloned();
     for column in stated {
         let old = named(there, &column.name);
-        let old_type = old.as_ref().map(|old| old.hive_type.as_str());
-        let is_same = old_type.is_some_and(|old| plain_type(old) == plain_type(&column.hive_type));
+        let old_type = old.map(|old| old.hive_type.as_str());
+        let is_same =
+            old_type.is_some_and(|old| old == column.hive_type || plain_type(old) == plain_type(&column.hive_type));
         let field = format!("{of}.{}", column.name);
         let seen = if is_same { Some(column.hive_type.as_str()) } else { old_type };
         changes.extend(change(field.clone(), seen, Some(&column.hive_type)));
-        if let (Some(old), Some(comment)) = (&old, &column.comment) {
+        if let (Some(old), Some(comment)) = (old, &column.comment) {
             changes.extend(change(format!("{field}.comment"), said(old.comment.as_deref()), Some(comment)));
         }
     }
@@ -182,6 +167,10 @@ fn column_changes(of: &str, stated: &[CatalogColumn], there: &[CatalogColumn]) -
         changes.extend(change(of, Some(&names(there)), Some(&names(stated))));
     }
     changes
+}
+
+fn named<'c>(columns: &'c [CatalogColumn], name: &str) -> Option<&'c CatalogColumn> {
+    columns.iter().find(|one| one.name.eq_ignore_ascii_case(name))
 }
 
 /// A type in the one spelling that they are compared in.
@@ -238,7 +227,7 @@ mod tests {
     fn what_others_put_there_is_no_change_and_is_kept() {
         assert_eq!(told(&stated().changes(&there())), [""; 0]);
         assert_eq!(stated().removed(&there()), [""; 0]);
-        let kept = stated().keeping(&there());
+        let kept = stated().over(&there(), &[]);
         assert_eq!(kept.storage.serde_parameters, map(&[("field.delim", ","), ("serialization.format", "1")]));
     }
 
