@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{TablePlan, switch};
+use super::TablePlan;
 
 /// The requests of an apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -24,7 +24,7 @@ impl Cost {
             return Cost::default();
         }
         let manifests = match &table.switch {
-            Some(switch) => switch::expected(&switch.kept, &table.changes).len() as u64,
+            Some(switch) => switch.manifests(&table.changes),
             None => table.changes.iter().map(|change| 1 + u64::from(change.interim.is_some())).sum(),
         };
         let markers = if table.marker_requires == super::Requirement::Absent { 3 } else { 2 };

@@ -3,10 +3,9 @@
 //!
 //! Pure. The directory's name comes from what will be in it, so a run that was cut off goes on where it stopped.
 
-use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
-use super::marker::{Marker, hex};
+use super::marker::{Marker, digest, hex};
 use super::merge::{Kept, body_md5};
 use super::{Action, Change};
 
@@ -34,6 +33,18 @@ pub enum Reason {
     Layout,
 }
 
+impl Switch {
+    /// How many manifests will lie in the new directory.
+    pub fn manifests(&self, changes: &[Change]) -> u64 {
+        (self.kept.len() + changes.iter().filter(stays).count()) as u64
+    }
+}
+
+/// What is emptied is not in the new directory, but for the one manifest of a table without partition columns.
+fn stays(change: &&Change) -> bool {
+    change.action != Action::Empty || change.partition.0.is_empty()
+}
+
 /// A manifest as it must lie in the new directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected<'a> {
@@ -53,8 +64,7 @@ pub enum Source<'a> {
     Kept(&'a Kept),
 }
 
-/// All that will lie in the new directory, in byte order of the keys. What is emptied is not there, but for the one
-/// manifest of a table without partition columns.
+/// All that will lie in the new directory, in byte order of the keys.
 pub fn expected<'a>(kept: &'a [Kept], changes: &'a [Change]) -> Vec<Expected<'a>> {
     let kept = kept.iter().map(|kept| Expected {
         key: &kept.key,
@@ -62,7 +72,6 @@ pub fn expected<'a>(kept: &'a [Kept], changes: &'a [Change]) -> Vec<Expected<'a>
         size: kept.size,
         source: Source::Kept(kept),
     });
-    let stays = |change: &&Change| change.action != Action::Empty || change.partition.0.is_empty();
     let changed = changes.iter().filter(stays).map(|change| Expected {
         key: &change.key,
         md5: hex(&body_md5(&change.body)),
@@ -77,23 +86,11 @@ pub fn expected<'a>(kept: &'a [Kept], changes: &'a [Change]) -> Vec<Expected<'a>
 /// The new directory's name: `--` and 8 hex digits of what will lie there, and of how it is read. It is never `current`,
 /// which may not hold any more what its name says.
 pub fn directory(marker: &Marker, expected: &[Expected<'_>], current: &str) -> String {
-    let mut digest = Md5::new();
-    let mut field = |text: &str| {
-        digest.update((text.len() as u64).to_le_bytes());
-        digest.update(text);
-    };
-    field(&marker.reading);
-    field(&marker.layout);
-    marker.columns.iter().for_each(|column| field(column));
-    for one in expected {
-        field(one.key);
-        field(&one.md5);
-    }
-    let name = |digest: &Md5| format!("--{}", &hex(&digest.clone().finalize())[..8]);
-    if name(&digest) == current {
-        digest.update(current);
-    }
-    name(&digest)
+    let marked = [marker.reading.as_str(), &marker.layout].into_iter().chain(marker.columns.iter().map(String::as_str));
+    let texts = marked.chain(expected.iter().flat_map(|one| [one.key, one.md5.as_str()]));
+    let name = |digest: String| format!("--{}", &digest[..8]);
+    let first = name(digest(texts.clone()));
+    if first == current { name(digest(texts.chain([current]))) } else { first }
 }
 
 #[cfg(test)]
