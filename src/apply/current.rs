@@ -83,7 +83,7 @@ pub async fn table(
     }
     refusals.extend(found.iter().filter_map(|found| under_way(found, &table.name)));
     if let Some(found) = &found {
-        (wanted.current, wanted.replaced) = (found.marker.current.clone(), found.marker.replaced.clone());
+        wanted.lie_where(&found.marker);
     }
     let read_otherwise = found.as_ref().and_then(|found| read_otherwise(&found.marker, &wanted));
     let read_otherwise = read_otherwise.filter(|reason| !planning.in_place || *reason == Reason::Layout);
@@ -101,8 +101,9 @@ pub async fn table(
     let manifests = table
         .lists_lakefs()
         .then(|| manifests_digest(desired.iter().map(|manifest| (manifest.key.as_str(), body_md5(&manifest.body)))));
-    let draft =
-        Draft::new(shape.clone()).withholding(groups.withheld).keeping(found.is_some() || planning.catalog.is_some());
+    let may_switch = read_otherwise.is_some() || table.publish == Publish::Switch || table.is_switched_at_once();
+    let keeps = planning.catalog.is_some() || (found.is_some() && may_switch);
+    let draft = Draft::new(shape.clone()).withholding(groups.withheld).keeping(keeps);
     let mut compared = match (&found, read_otherwise) {
         (Some(found), Some(Reason::Layout)) => Compared::with_another_layout(draft, desired, &found.marker),
         _ => compare(store, current, draft, shape, desired).await?,
@@ -231,7 +232,7 @@ pub async fn unchanged(
         return Ok(None);
     }
     (compared.draft.before, compared.draft.after) = (applied.counts, applied.counts);
-    (wanted.current, wanted.replaced) = (marker.current.clone(), marker.replaced.clone());
+    wanted.lie_where(marker);
     Ok(Some(compared.plan(Kind::Refresh, location, Some(found), wanted)))
 }
 

@@ -61,17 +61,25 @@ pub async fn all(store: &dyn Store, location: &Uri, marker: &Marker) -> Result<V
         return Ok(found.into_values().collect());
     };
     let siblings = Uri::new(location.bucket.clone(), format!("{stem}--"));
-    let mut pages = store.list(&siblings, None);
     let mut of_others = BTreeSet::new();
-    while let Some(page) = pages.try_next().await? {
-        for object in page.objects() {
-            let Some((name, key)) = object.key[stem.len()..].split_once('/') else { continue };
-            if key == MARKER {
-                of_others.insert(name.to_owned());
-            } else if is_sibling(name) && name != marker.current {
-                take(&mut found, location, name, key, object.modified, &shapes);
+    let mut after: Option<String> = None;
+    'listing: loop {
+        let mut pages = store.list(&siblings, after.as_deref());
+        while let Some(page) = pages.try_next().await? {
+            for object in page.objects() {
+                let Some((name, key)) = object.key[stem.len()..].split_once('/') else { continue };
+                if name == marker.current {
+                    // The current one is passed over whole: `0` comes right after `/`.
+                    after = Some(format!("{stem}{name}0"));
+                    continue 'listing;
+                } else if key == MARKER {
+                    of_others.insert(name.to_owned());
+                } else if is_sibling(name) {
+                    take(&mut found, location, name, key, object.modified, &shapes);
+                }
             }
         }
+        break;
     }
     found.retain(|name, _| !of_others.contains(name));
     Ok(found.into_values().collect())

@@ -41,6 +41,17 @@ impl Catalogs {
         self.open.insert(settings.clone(), catalog.clone());
         Ok(catalog)
     }
+
+    /// The catalog of a table that may be in none.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub async fn open_any(&mut self, settings: Option<&CatalogSettings>) -> Result<Option<Arc<dyn Catalog>>> {
+        match settings {
+            Some(settings) => self.open(settings).await.map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
 /// The catalog that these settings name; it is asked nothing yet.

@@ -17,7 +17,7 @@ use crate::ddl::{self, TableName};
 use crate::error::Result;
 use crate::listing::Sources;
 use crate::plan::brakes::grouped;
-use crate::rules::table::{CatalogSettings, Engine, Partitions, Rules, Table};
+use crate::rules::table::{Engine, Partitions, Rules, Table};
 use crate::store::{Store, Stores};
 
 /// Manifests of a table that are shown.
@@ -86,23 +86,16 @@ async fn look(rules: &Rules) -> Result<Vec<Work<'_>>> {
         let Some(location) = &table.location else { continue };
         let store = stores.open(location, &sources.access(location)).await?;
         let pruning = prune::of_table(store.as_ref(), project, table).await?;
-        let catalog = opened(&mut catalogs, table.catalog.as_ref()).await?;
+        let catalog = catalogs.open_any(table.catalog.as_ref()).await?;
         work.extend(pruning.map(|pruning| Work { table: Some(table), pruning, store, catalog }));
     }
     for removed in &rules.removed {
         let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
         let pruning = prune::of_removed(store.as_ref(), project, removed).await?;
-        let catalog = opened(&mut catalogs, rules.catalog.as_ref()).await?;
+        let catalog = catalogs.open_any(rules.catalog.as_ref()).await?;
         work.extend(pruning.map(|pruning| Work { table: None, pruning, store, catalog }));
     }
     Ok(work)
-}
-
-async fn opened(catalogs: &mut Catalogs, settings: Option<&CatalogSettings>) -> Result<Option<Arc<dyn Catalog>>> {
-    match settings {
-        Some(settings) => catalogs.open(settings).await.map(Some),
-        None => Ok(None),
-    }
 }
 
 fn show(out: &mut Output, work: &[Work<'_>], all: bool) -> Result<()> {

@@ -149,6 +149,11 @@ impl Marker {
         shape(&self.layout, &self.columns)
     }
 
+    /// Says that manifests lie where `other` says it.
+    pub fn lie_where(&mut self, other: &Marker) {
+        (self.current, self.replaced) = (other.current.clone(), other.replaced.clone());
+    }
+
     /// Whether `current` and what it replaced are names that a switch gives.
     pub fn names_directories(&self) -> bool {
         let replaced = self.replaced.as_ref().map_or("", |replaced| &replaced.directory);

@@ -129,10 +129,7 @@ async fn saved(global: &Global, args: &ApplyArgs, path: &Path) -> Result<Exit> {
         let settings = plan.catalog.as_ref().and_then(|_| {
             rules.tables.iter().find(|table| table.name == plan.table).and_then(|table| table.catalog.as_ref())
         });
-        let catalog = match settings {
-            Some(settings) => Some(catalogs.open(settings).await?),
-            None => None,
-        };
+        let catalog = catalogs.open_any(settings).await?;
         work.push(Work { store: stores.open(&location, &sources.access(&location)).await?, plan, catalog });
     }
     let look = async {
@@ -227,7 +224,7 @@ async fn carry_out(
 
 /// Manifests that a plan writes, in a switch those that are copied too.
 fn manifests(plan: &TablePlan) -> u64 {
-    (plan.changes.len() + plan.switch.as_ref().map_or(0, |switch| switch.kept.len())) as u64
+    plan.switch.as_ref().map_or(plan.changes.len() as u64, |switch| switch.manifests(&plan.changes))
 }
 
 /// Says again and again how many manifests have been written.

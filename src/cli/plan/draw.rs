@@ -121,10 +121,7 @@ pub async fn draw(
     let mut catalogs = Catalogs::default();
     let mut registered = Vec::with_capacity(locations.len());
     for table in &rules.tables {
-        registered.push(match &table.catalog {
-            Some(settings) => Some(catalogs.open(settings).await?),
-            None => None,
-        });
+        registered.push(catalogs.open_any(table.catalog.as_ref()).await?);
     }
     let folders = stream::iter(Beside::all(rules, &open));
     let gone = folders.then(async |folder| folder.left(rules.project.as_deref()).await).concat();

@@ -170,7 +170,7 @@ fn is_as_planned(plan: &TablePlan, rules: &Rules) -> bool {
     let location = table.location.as_ref().map(Uri::raw);
     let mut marker = Marker::new(rules.project.as_deref(), table);
     // Where manifests lie, the rules do not say.
-    (marker.current, marker.replaced) = (plan.marker.current.clone(), plan.marker.replaced.clone());
+    marker.lie_where(&plan.marker);
     let registered = plan.catalog.is_some() == table.catalog.is_some();
     registered && location.as_ref() == Some(&plan.location) && marker == plan.marker
 }
