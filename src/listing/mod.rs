@@ -7,6 +7,8 @@ pub mod lakefs;
 pub mod lines;
 #[cfg(feature = "s3")]
 pub mod s3;
+#[cfg(any(feature = "lakefs", feature = "s3"))]
+pub(crate) mod said;
 pub mod sources;
 pub mod survey;
 mod thread;

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::{Condition, ETag, Store, Stored, Traits, Written, conflict_with};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +29,7 @@ use crate::listing::Page;
 use crate::listing::s3::connection::{Connection, timeouts};
 use crate::listing::s3::watch::{Counts, Kind, Watch};
 use crate::listing::s3::{Action, Failure, MAX_PAGE_KEYS, Pages, unquoted};
+use crate::listing::said::RESERVED;
 use crate::rules::table::Access;
 use crate::uri::{Shown, Uri};
 
@@ -49,8 +50,8 @@ const READ_TRIES: u32 = 3;
 /// A write may take a second for so many bytes, on top of what any request may take.
 const SLOW_BYTES_PER_S: u64 = 128 * 1024;
 
-/// What is escaped in the path that names a copy's source: all but what RFC 3986 leaves unreserved, and slashes.
-const NOT_IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+/// What is escaped in the path that names a copy's source, in which slashes stand.
+const NOT_IN_A_PATH: &AsciiSet = &RESERVED.remove(b'/');
 
 /// What AWS asks for 1,000 PUTs or LISTs (us-east-1).
 const DOLLARS_PER_1000_WRITES: f64 = 0.005;

@@ -26,9 +26,10 @@ use self::failure::Failure;
 use super::{Catalog, Entry, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::s3::connection::{
-    check_endpoint, http_client, is_loopback, profile, retries, retry_partition, settings, timeouts, try_timeout,
+    check_endpoint, http_client, profile, retries, retry_partition, settings, timeouts, try_timeout,
 };
 use crate::listing::s3::watch::{Counts, Kind, Reach, Watch};
+use crate::listing::said::is_loopback;
 use crate::plan::catalog::{PartitionDefinition, TableDefinition};
 use crate::rules::table::Access;
 use crate::uri::Shown;

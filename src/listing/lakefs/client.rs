@@ -4,12 +4,12 @@
 //! Credentials go into one header of a request and nowhere else; of an answer its status, its message and its body are
 //! taken. Never a presigned address.
 
-use std::fmt::{self, Write as _};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use percent_encoding::{PercentEncode, utf8_percent_encode};
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Requests;
+use crate::listing::said::{RESERVED, deepest, is_loopback, without_path, words};
 use crate::uri::{Shown, Uri};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,9 +40,6 @@ const LONGEST_PACE_MS: u64 = 2_000;
 
 const LOOK_AT: &str = "look at LAKECTL_SERVER_ENDPOINT_URL, `endpoint_url` in ~/.lakectl.yaml, or `endpoint` in the rule \
                        file's `[[listing]]`";
-
-/// Characters of a server's own words that are shown.
-const MAX_WORDS: usize = 400;
 
 /// What one request asks for; `of` is that as people call it, by its ref and not by the commit.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +86,7 @@ impl Client {
             .timeout(TRY_TIMEOUT)
             // Whoever answers in another's place would get the credentials.
             .redirect(Policy::none());
-        if is_near(&settings) {
+        if is_loopback(settings.endpoint.as_str()) {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| {
@@ -200,7 +198,7 @@ impl Client {
             404 | 410 => self.not_found(ask, message.unwrap_or_default()),
             300..400 => {
                 let made = error(ErrorKind::Unreachable, format!("{} sends us elsewhere", self.endpoint()));
-                let to = location.and_then(|to| self.settings.endpoint.join(to).ok()).map(|to| host(&to));
+                let to = location.and_then(|to| self.settings.endpoint.join(to).ok()).map(|to| without_path(to.as_str()));
                 made.help(match to {
                     Some(to) => format!("write that as the endpoint: {}", Shown(&to)),
                     None => LOOK_AT.to_owned(),
@@ -257,7 +255,7 @@ impl Client {
 
     /// Scheme, host and port: whatever else stands in the endpoint may be a secret.
     pub fn endpoint(&self) -> String {
-        Shown(&host(&self.settings.endpoint)).to_string()
+        Shown(&without_path(self.settings.endpoint.as_str())).to_string()
     }
 }
 
@@ -301,22 +299,22 @@ impl Ask<'_> {
     /// The path behind the endpoint, and the query.
     fn path(self) -> String {
         match self {
-            Ask::Repository { repository } => format!("/repositories/{}", Encoded(repository)),
+            Ask::Repository { repository } => format!("/repositories/{}", encoded(repository)),
             Ask::Commit { repository, reference } => {
-                format!("/repositories/{}/refs/{}/commits?amount=1", Encoded(repository), Encoded(reference))
+                format!("/repositories/{}/refs/{}/commits?amount=1", encoded(repository), encoded(reference))
             }
             Ask::Objects { repository, commit, prefix, after, amount, .. } => format!(
                 "/repositories/{}/refs/{}/objects/ls?user_metadata=false&presign=false&prefix={}&after={}&amount={amount}",
-                Encoded(repository),
-                Encoded(commit),
-                Encoded(prefix),
-                Encoded(after)
+                encoded(repository),
+                encoded(commit),
+                encoded(prefix),
+                encoded(after)
             ),
             Ask::Object { repository, commit, path, .. } => format!(
                 "/repositories/{}/refs/{}/objects?presign=false&path={}",
-                Encoded(repository),
-                Encoded(commit),
-                Encoded(path)
+                encoded(repository),
+                encoded(commit),
+                encoded(path)
             ),
         }
     }
@@ -351,17 +349,9 @@ impl Ask<'_> {
     }
 }
 
-/// Percent-encoding that no server can take for anything else: letters, digits and `-._~` stand, every other byte is
-/// escaped, a slash and a space too.
-struct Encoded<'a>(&'a str);
-
-impl fmt::Display for Encoded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.bytes().try_for_each(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => f.write_char(byte.into()),
-            _ => write!(f, "%{byte:02X}"),
-        })
-    }
+/// Percent-encoded, a slash and a space too.
+fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }
 
 /// Whether an answer says that too much is asked. Older versions of the API say 420.
@@ -376,28 +366,6 @@ fn pause(tries: u32) -> Duration {
     // Without random numbers the pause is whole.
     let share = if getrandom::fill(&mut random).is_ok() { 0.5 + f64::from(random[0]) / 512.0 } else { 1.0 };
     whole.mul_f64(share)
-}
-
-/// Whether the endpoint is this machine, where no proxy reaches.
-fn is_near(settings: &Settings) -> bool {
-    let host = settings.endpoint.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
-fn host(url: &reqwest::Url) -> String {
-    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
-}
-
-/// What the innermost cause says.
-fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source()).last().map_or_else(String::new, ToString::to_string)
-}
-
-/// Somebody else's words, as they may be shown: not too many, without the number that the system gives an error.
-fn words(text: &str) -> String {
-    let text = text.split(" (os error").next().unwrap_or(text);
-    Shown(&text.chars().take(MAX_WORDS).collect::<String>()).to_string()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod settings;
 pub use settings::{Credentials, Metastore, Settings};
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -74,7 +74,7 @@ impl LakeFs {
     /// `NotFound` for a repository or ref that there is not, and every other of the server's.
     pub async fn commit(&self, repository: &str, reference: &str) -> Result<String> {
         let key = (repository.to_owned(), reference.to_owned());
-        let pin = locked(&self.pins).entry(key).or_default().clone();
+        let pin = self.pins.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         let found = pin.get_or_try_init(|| self.newest(repository, reference)).await?;
         Ok(found.clone())
     }
@@ -288,8 +288,4 @@ fn parts(uri: &Uri) -> Result<(&str, &str)> {
         let repository = Shown(&uri.bucket.name);
         Error::new(ErrorKind::Usage, message).help(format!("write the ref as it is: lakefs://{repository}/main/…"))
     })
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,19 +3,16 @@
 //! Takes of an answer its status, code, message and `Date`; never a header of a request, never the rest of a body.
 
 use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::SdkError;
 
-use super::watch::{Watch, without_path};
+use super::watch::Watch;
 use crate::error::{Error, ErrorKind};
+use crate::listing::said::{causes, deepest, without_path, words};
 use crate::uri::Shown;
-
-/// Characters of a service's own words that are shown.
-const MAX_WORDS: usize = 400;
 
 /// A request, for what is said of it when it fails.
 #[derive(Debug)]
@@ -159,26 +156,4 @@ impl Asked<'_> {
 /// The error of type `T` among the causes of `error`.
 pub(crate) fn cause<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
     causes(error).find_map(|error| error.downcast_ref::<T>())
-}
-
-/// What the innermost cause says.
-fn deepest(error: &(dyn StdError + 'static)) -> String {
-    causes(error).last().map_or_else(String::new, ToString::to_string)
-}
-
-/// An error and what caused it, what an I/O error holds too.
-fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = held.map(|held| held as &(dyn StdError + 'static)).or_else(|| error.source());
-        Some(error)
-    })
-}
-
-/// Somebody else's words, as they may be shown: not too many, without the number that the system gives an error.
-pub(crate) fn words(text: &str) -> String {
-    let text = text.split(" (os error").next().unwrap_or(text);
-    Shown(&text.chars().take(MAX_WORDS).collect::<String>()).to_string()
 }

@@ -26,8 +26,9 @@ use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use memchr::memmem;
 use tokio::runtime::{self, Handle};
 
-use super::watch::{Reach, without_path};
+use super::watch::Reach;
 use crate::error::{Error, ErrorKind, Result};
+use crate::listing::said::is_loopback;
 use crate::rules::table::Access;
 use crate::uri::Shown;
 
@@ -293,13 +294,6 @@ pub(crate) fn http_client(is_near: bool) -> SharedHttpClient {
     })
 }
 
-/// Whether a URL's host is this machine, where no proxy reaches.
-pub(crate) fn is_loopback(url: &str) -> bool {
-    let host = without_path(url).split_once("://").map(|(_, host)| host.to_owned()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name).trim_matches(['[', ']']);
-    name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
@@ -348,22 +342,4 @@ fn region_in(response: &HttpResponse) -> Option<String> {
     let start = memmem::find(body, b"<Region>")? + "<Region>".len();
     let length = memmem::find(&body[start..], b"</Region>")?;
     std::str::from_utf8(&body[start..start + length]).ok().filter(is_name).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn what_is_on_this_machine_needs_no_proxy() {
-        for (url, near) in [
-            ("http://127.0.0.1:9000", true),
-            ("http://localhost/", true),
-            ("http://user@[::1]:9000/x", true),
-            ("https://10.0.0.1:9000", false),
-            ("https://s3.localhost.example", false),
-        ] {
-            assert_eq!(is_loopback(url), near, "{url}");
-        }
-    }
 }

@@ -17,6 +17,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 use crate::listing::Requests;
+use crate::listing::said::without_path;
 
 /// Failures to reach an endpoint that has never answered, after which it is given up.
 const FIRST_TRIES: u64 = 3;
@@ -173,12 +174,4 @@ impl ClassifyRetry for Reach {
     fn priority(&self) -> RetryClassifierPriority {
         RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
     }
-}
-
-/// `http://host:9000` of a URL, without a user's name in it.
-pub(super) fn without_path(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}")
 }
