@@ -128,6 +128,17 @@ impl Sources {
         table::access(&self.listings, uri)
     }
 
+    /// The listing that a source is read by.
+    ///
+    /// # Errors
+    /// As [`Sources::live`].
+    pub(super) async fn listing(&self, source: &Source) -> Result<Arc<dyn Listing>> {
+        match source {
+            Source::Written(lines) => Ok(lines.clone()),
+            Source::Live { prefix } => self.live(prefix).await,
+        }
+    }
+
     /// The live listing of a URI's store.
     ///
     /// # Errors

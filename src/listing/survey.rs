@@ -136,11 +136,8 @@ pub async fn survey(
     let mut lakes = Lakes::new(program.prefixes());
     let mut listed = Vec::new();
     for (done, part) in parts.iter().enumerate() {
-        let connected = match part {
-            Source::Written(lines) => lines.clone() as Arc<dyn Listing>,
-            Source::Live { prefix } => sources.live(prefix).await?,
-        };
-        let mut part = Part { source: part, listing: connected, sources: parts.len(), done };
+        let listing = sources.listing(part).await?;
+        let mut part = Part { source: part, listing, sources: parts.len(), done };
         listed.push(part.list(&mut lakes, mapper, sink, progress).await?);
     }
     mapper.finish(sink)?;
@@ -157,13 +154,9 @@ pub async fn pages(
     visit: &mut (dyn FnMut(&Page) -> Result<()> + Send),
 ) -> Result<()> {
     for source in sources.cover(program.prefixes())? {
-        let listing = match &source {
-            Source::Written(lines) => lines.clone() as Arc<dyn Listing>,
-            Source::Live { prefix } => sources.live(prefix).await?,
-        };
-        let mut ahead = Ahead::start(&source, listing);
-        while let Some(arrived) = ahead.next().await {
-            visit(&arrived?.page)?;
+        let mut pages = Ahead::start(&source, sources.listing(&source).await?, std::convert::identity);
+        while let Some(page) = pages.next().await {
+            visit(&page?)?;
         }
     }
     Ok(())
@@ -188,10 +181,10 @@ impl Part<'_> {
         let (start, before) = (Instant::now(), self.listing.requests());
         let prefix = match self.source {
             Source::Written(lines) => lines.prefix(),
-            Source::Live { prefix, .. } => Some(prefix),
+            Source::Live { prefix } => Some(prefix),
         };
         let mut keys = 0;
-        let mut pages = Ahead::start(self.source, self.listing.clone());
+        let mut pages = Ahead::start(self.source, self.listing.clone(), witnessed());
         while let Some(arrived) = pages.next().await {
             let Arrived { page, witnessed } = arrived?;
             keys += page.len() as u64;
@@ -200,13 +193,11 @@ impl Part<'_> {
             mapper.page(&page, sink)?;
             progress(&Progress { prefix, keys, requests, sources: self.sources, done: self.done }, mapper)?;
         }
-        if let Source::Live { prefix, .. } = self.source {
+        let mut commit = None;
+        if let Source::Live { prefix } = self.source {
             lakes.probe(prefix, self.listing.as_ref()).await?;
+            commit = self.listing.pin(prefix).await?;
         }
-        let commit = match self.source {
-            Source::Live { prefix } => self.listing.pin(prefix).await?,
-            Source::Written(_) => None,
-        };
         Ok(Listed {
             prefix: prefix.cloned(),
             keys,
@@ -218,36 +209,40 @@ impl Part<'_> {
     }
 }
 
-/// A source's pages, listed by a task of their own, a few ahead.
-struct Ahead {
-    receiver: mpsc::Receiver<Result<Arrived>>,
+/// A source's pages, listed by a task of their own, a few ahead; what that task makes of each is a `T`.
+struct Ahead<T> {
+    receiver: mpsc::Receiver<Result<T>>,
     task: JoinHandle<()>,
 }
 
-/// A page, and the formats whose books it may hold: looked for here, since the mapper's task has enough to do.
+/// A page, and the formats whose books it may hold.
 struct Arrived {
     page: Page,
     witnessed: Vec<LakeFormat>,
 }
 
-impl Ahead {
-    fn start(source: &Source, listing: Arc<dyn Listing>) -> Ahead {
+/// Looks for books in a page: ahead of the mapper's task, which has enough to do.
+fn witnessed() -> impl Fn(Page) -> Arrived + Send + Sync + 'static {
+    let witnesses = LakeFormat::ALL.map(|format| (format, memmem::Finder::new(format.witness())));
+    move |page| {
+        let text = page.text().as_bytes();
+        let witnessed = witnesses.iter().filter(|(_, witness)| witness.find(text).is_some());
+        let witnessed = witnessed.map(|(format, _)| *format).collect();
+        Arrived { page, witnessed }
+    }
+}
+
+impl<T: Send + 'static> Ahead<T> {
+    fn start(source: &Source, listing: Arc<dyn Listing>, see: impl Fn(Page) -> T + Send + Sync + 'static) -> Ahead<T> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let source = source.clone();
-        let witnesses = LakeFormat::ALL.map(|format| (format, memmem::Finder::new(format.witness())));
-        let arrived = move |page: Page| {
-            let text = page.text().as_bytes();
-            let witnessed = witnesses.iter().filter(|(_, witness)| witness.find(text).is_some());
-            let witnessed = witnessed.map(|(format, _)| *format).collect();
-            Arrived { page, witnessed }
-        };
         let task = tokio::spawn(async move {
             let mut pages = match &source {
                 Source::Written(lines) => lines.all(),
-                Source::Live { prefix, .. } => listing.list(prefix),
+                Source::Live { prefix } => listing.list(prefix),
             };
             while let Some(page) = pages.next().await {
-                if sender.send(page.map(&arrived)).await.is_err() {
+                if sender.send(page.map(&see)).await.is_err() {
                     return;
                 }
             }
@@ -255,9 +250,9 @@ impl Ahead {
         Ahead { receiver, task }
     }
 
-    async fn next(&mut self) -> Option<Result<Arrived>> {
-        if let Some(arrived) = self.receiver.recv().await {
-            return Some(arrived);
+    async fn next(&mut self) -> Option<Result<T>> {
+        if let Some(page) = self.receiver.recv().await {
+            return Some(page);
         }
         // The channel also closes when the task panics: that end must not be taken for the listing's.
         match (&mut self.task).await {
@@ -267,7 +262,7 @@ impl Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl<T> Drop for Ahead<T> {
     fn drop(&mut self) {
         self.task.abort();
     }
