@@ -49,8 +49,7 @@ impl Settings {
     /// `Usage` where no endpoint is said, or one that is no URL; `Credentials` where there are none; `Denied`, `Corrupt`
     /// and the like for a `.lakectl.yaml` that cannot be read.
     pub fn read(access: &Access) -> Result<Settings> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Settings::of(access, &variable, std::env::home_dir().as_deref())
+        Settings::of(access, &environment, std::env::home_dir().as_deref())
     }
 
     /// As [`Settings::read`], in an environment that is handed in.
@@ -58,21 +57,19 @@ impl Settings {
     /// # Errors
     /// As there.
     pub fn of(access: &Access, variable: Variable<'_>, home: Option<&Path>) -> Result<Settings> {
-        let mut lakectl = Lakectl {
-            metastore: Metastores::default(),
-            server: Server { endpoint_url: variable("LAKECTL_SERVER_ENDPOINT_URL") },
-            credentials: Keys {
-                access_key_id: variable("LAKECTL_CREDENTIALS_ACCESS_KEY_ID"),
-                secret_access_key: variable("LAKECTL_CREDENTIALS_SECRET_ACCESS_KEY"),
-            },
+        let endpoint = access.endpoint.clone().or_else(|| variable("LAKECTL_SERVER_ENDPOINT_URL"));
+        let keys = Keys {
+            access_key_id: variable("LAKECTL_CREDENTIALS_ACCESS_KEY_ID"),
+            secret_access_key: variable("LAKECTL_CREDENTIALS_SECRET_ACCESS_KEY"),
         };
-        lakectl.server.endpoint_url = access.endpoint.clone().or(lakectl.server.endpoint_url);
-        let is_whole = lakectl.server.endpoint_url.is_some() && (access.anonymous || lakectl.credentials.is_whole());
-        if let Some(path) = config_file(variable, home).filter(|_| !is_whole) {
-            lakectl = lakectl.or(Lakectl::read(&path)?);
-        }
-        let endpoint = lakectl.server.endpoint_url.ok_or_else(no_endpoint)?;
-        let credentials = match lakectl.credentials {
+        let is_whole = endpoint.is_some() && (access.anonymous || keys.is_whole());
+        let file = if is_whole { Lakectl::default() } else { Lakectl::of(variable, home)? };
+        let endpoint = endpoint.or(filled(file.server.endpoint_url)).ok_or_else(no_endpoint)?;
+        let keys = Keys {
+            access_key_id: keys.access_key_id.or(filled(file.credentials.access_key_id)),
+            secret_access_key: keys.secret_access_key.or(filled(file.credentials.secret_access_key)),
+        };
+        let credentials = match keys {
             _ if access.anonymous => None,
             Keys { access_key_id: Some(access_key_id), secret_access_key: Some(secret_access_key) } => {
                 Some(Credentials { access_key_id, secret_access_key })
@@ -98,8 +95,7 @@ impl Metastore {
     /// # Errors
     /// `Denied`, `Corrupt` and the like for a `.lakectl.yaml` that cannot be read.
     pub fn read() -> Result<Metastore> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Metastore::of(&variable, std::env::home_dir().as_deref())
+        Metastore::of(&environment, std::env::home_dir().as_deref())
     }
 
     /// As [`Metastore::read`], in an environment that is handed in.
@@ -107,11 +103,8 @@ impl Metastore {
     /// # Errors
     /// As there.
     pub fn of(variable: Variable<'_>, home: Option<&Path>) -> Result<Metastore> {
-        let file = config_file(variable, home).map(|path| Lakectl::read(&path)).transpose()?.unwrap_or_default();
-        let Metastores { kind, hive, glue } = file.metastore;
-        let said = |name: &str, of_file: Option<String>| {
-            variable(&format!("LAKECTL_METASTORE_{name}")).or(of_file.filter(|value| !value.is_empty()))
-        };
+        let Metastores { kind, hive, glue } = Lakectl::of(variable, home)?.metastore;
+        let said = |name: &str, of_file| variable(&format!("LAKECTL_METASTORE_{name}")).or(filled(of_file));
         Ok(Metastore {
             kind: said("TYPE", kind),
             hive_uri: said("HIVE_URI", hive.uri),
@@ -122,9 +115,13 @@ impl Metastore {
     }
 }
 
-fn config_file(variable: Variable<'_>, home: Option<&Path>) -> Option<PathBuf> {
-    let stated = variable("LAKECTL_CONFIG_FILE").map(PathBuf::from);
-    stated.or_else(|| Some(home?.join(".lakectl.yaml")))
+/// The variable in this process's environment.
+fn environment(name: &str) -> Option<String> {
+    filled(std::env::var(name).ok())
+}
+
+fn filled(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
 }
 
 /// The part of `.lakectl.yaml` that matters here.
@@ -179,6 +176,13 @@ impl Keys {
 }
 
 impl Lakectl {
+    /// The file that the environment names, or that lies in the home directory.
+    fn of(variable: Variable<'_>, home: Option<&Path>) -> Result<Lakectl> {
+        let stated = variable("LAKECTL_CONFIG_FILE").map(PathBuf::from);
+        let path = stated.or_else(|| Some(home?.join(".lakectl.yaml")));
+        path.map_or_else(|| Ok(Lakectl::default()), |path| Lakectl::read(&path))
+    }
+
     /// The file at `path`; one that is not there says nothing.
     fn read(path: &Path) -> Result<Lakectl> {
         let shown = Shown(&path.to_string_lossy()).to_string();
@@ -196,19 +200,6 @@ impl Lakectl {
             let error = Error::new(ErrorKind::Corrupt, format!("{shown}{line}: not as `lakectl config` writes it"));
             error.help("write it anew: lakectl config")
         })
-    }
-
-    fn or(self, other: Lakectl) -> Lakectl {
-        let filled = |value: Option<String>| value.filter(|value| !value.is_empty());
-        let (keys, others) = (self.credentials, other.credentials);
-        Lakectl {
-            metastore: other.metastore,
-            server: Server { endpoint_url: self.server.endpoint_url.or(filled(other.server.endpoint_url)) },
-            credentials: Keys {
-                access_key_id: keys.access_key_id.or(filled(others.access_key_id)),
-                secret_access_key: keys.secret_access_key.or(filled(others.secret_access_key)),
-            },
-        }
     }
 }
 
