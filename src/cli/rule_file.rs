@@ -24,18 +24,17 @@ impl RuleFile {
     pub async fn read(path: &Path) -> Result<RuleFile> {
         let bytes = std::fs::read(path).map_err(|error| unreadable(path, error))?;
         let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
-        RuleFile::of(path, text).await
+        RuleFile::of(path, text, Given::default()).await
     }
 
-    /// A text as the rule file at `path`, whether or not it is there.
+    /// A text as the rule file at `path`, whether or not it is there, with what has been fetched for it already.
     ///
     /// # Errors
     /// As [`RuleFile::read`], but for those of reading it.
-    pub async fn of(path: &Path, text: String) -> Result<RuleFile> {
+    pub async fn of(path: &Path, text: String, mut given: Given) -> Result<RuleFile> {
         let absolute = std::path::absolute(path).map_err(|error| Error::io(shown(path), error))?;
         let folder = absolute.parent().unwrap_or(Path::new("/"));
         let read = |ddl: &Path| std::fs::read_to_string(ddl).map_err(|error| Error::io(shown(ddl), error));
-        let mut given = Given::default();
         let mut loaded = rules::load_with(&text, path, folder, &read, &given);
         while !(loaded.lacking.is_empty() && loaded.lacking_namespaces.is_empty()) {
             for repository in loaded.lacking_namespaces {
@@ -124,7 +123,10 @@ pub async fn definition(like: &Like) -> Result<Definition> {
 }
 
 /// Where a repository keeps its objects.
-async fn namespace(repository: &Repository) -> Result<Uri> {
+///
+/// # Errors
+/// `NotFound` where there is none; those of reaching it.
+pub async fn namespace(repository: &Repository) -> Result<Uri> {
     #[cfg(feature = "lakefs")]
     return crate::listing::lakefs::LakeFs::open(&repository.access)?.storage_namespace(&repository.name).await;
     #[cfg(not(feature = "lakefs"))]

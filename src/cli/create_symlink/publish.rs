@@ -16,11 +16,12 @@ use crate::cli::{Exit, Global, Output, apply};
 use crate::ddl;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Sources;
-use crate::listing::lakefs::{LakeFs, Metastore, Settings};
+use crate::listing::lakefs::Metastore;
 use crate::plan::brakes::Allowed;
 use crate::plan::marker::Marker;
-use crate::rules::table::{Access, CatalogService, Rules, Table};
-use crate::rules::{Definition, Like};
+use crate::rules::Like;
+use crate::rules::given::{Given, Repository};
+use crate::rules::table::{Access, CatalogService, CatalogSettings, Rules, Table};
 use crate::store::Stores;
 use crate::uri::Shown;
 
@@ -30,14 +31,14 @@ const PRINTED: &str = "--print-rules";
 /// # Errors
 /// As [`super::run`].
 pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
-    let text = unless_interrupted(global, rule_text(args)).await?;
+    let (text, given) = unless_interrupted(global, rule_text(args)).await?;
     if args.print_rules {
         let mut out = Output::bytes();
         out.write(text.as_bytes())?;
         out.flush()?;
         return Ok(Exit::Done);
     }
-    let rules = unless_interrupted(global, RuleFile::of(Path::new(PRINTED), text)).await?.into_rules()?;
+    let rules = unless_interrupted(global, RuleFile::of(Path::new(PRINTED), text, given)).await?.into_rules()?;
     let options = args.locking.options(&random_id()?, Interrupt::new(global.interrupt()))?;
     let draw = async {
         let sources = Sources::open(&rules, &global.listing)?;
@@ -59,8 +60,8 @@ pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
     nothing.map_or(Ok(Exit::Done), Err)
 }
 
-/// The rule file's text, for the partition keys that the table has now.
-async fn rule_text(args: &CreateSymlinkArgs) -> Result<String> {
+/// The rule file's text, for the partition keys that the table has now, and what was fetched for it.
+async fn rule_text(args: &CreateSymlinkArgs) -> Result<(String, Given)> {
     let metastore = Metastore::read()?;
     let path = args.path.trim_matches('/');
     for (flag, value) in [("--repo", args.repo.as_str()), ("--branch", &args.branch), ("--path", path)] {
@@ -70,7 +71,8 @@ async fn rule_text(args: &CreateSymlinkArgs) -> Result<String> {
         }
     }
     // What is wrong with the repository is said in lakeFS's own words, not in those of a rule file.
-    LakeFs::over(Settings::read(&Access::default())?)?.storage_namespace(&args.repo).await?;
+    let repository = Repository { name: args.repo.clone(), access: Access::default() };
+    let namespace = rule_file::namespace(&repository).await?;
     let database = args.to_schema.as_ref().unwrap_or(&args.from_schema).to_lowercase();
     let table = args.to_table.as_ref().unwrap_or(&args.from_table).to_lowercase();
     let source = format!("{}.{}", args.from_schema.to_lowercase(), args.from_table.to_lowercase());
@@ -104,8 +106,16 @@ async fn rule_text(args: &CreateSymlinkArgs) -> Result<String> {
     let glue = [("region", region), ("profile", profile), ("catalog_id", catalog_id)];
     let wanted =
         Wanted { repo: &args.repo, branch: &args.branch, path, like: &like, database: &database, table: &table, glue };
-    let Definition { partitioned_by, .. } = definition(&like, catalog).await?;
-    Ok(text(&wanted, &partitioned_by))
+    // The database is the name's own.
+    let settings = catalog.map(|service| CatalogSettings { database: String::new(), service });
+    let wrong = |(message, _)| Error::new(ErrorKind::Usage, message);
+    let source = Like::parse(&like, &[], settings.as_ref()).map_err(wrong)?;
+    let definition = rule_file::definition(&source).await?;
+    let text = text(&wanted, &definition.partitioned_by);
+    let mut given = Given::default();
+    given.place(repository, Ok(namespace));
+    given.define(source, Ok(definition));
+    Ok((text, given))
 }
 
 fn client_type(args: &CreateSymlinkArgs, metastore: &Metastore) -> Result<ClientType> {
@@ -118,14 +128,6 @@ fn client_type(args: &CreateSymlinkArgs, metastore: &Metastore) -> Result<Client
             Err(error.help("--from-client-type hive, or --from-client-type glue"))
         }
     }
-}
-
-async fn definition(like: &str, service: Option<CatalogService>) -> Result<Definition> {
-    // The database is the name's own.
-    let settings = service.map(|service| crate::rules::table::CatalogSettings { database: String::new(), service });
-    let wrong = |(message, _)| Error::new(ErrorKind::Usage, message);
-    let like = Like::parse(like, &[], settings.as_ref()).map_err(wrong)?;
-    rule_file::definition(&like).await
 }
 
 fn no_metastore() -> Error {
