@@ -7,7 +7,8 @@ mod published;
 
 use std::collections::BTreeMap;
 
-use restitch::apply::{Options, current};
+use restitch::apply::Options;
+use restitch::apply::planning::Planning;
 use restitch::map::group::line_hash;
 use restitch::plan::{Change, TablePlan};
 use restitch::rules::table::Table;
@@ -220,7 +221,7 @@ impl Case {
         groups
     }
 
-    fn planning(&self) -> current::Planning {
+    fn planning(&self) -> Planning {
         let mut planning = planning();
         for flag in &self.flags {
             match flag.split_once('=') {

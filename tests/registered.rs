@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use restitch::apply::current::{Planned, Planning};
+use restitch::apply::planning::{Planned, Planning};
 use restitch::apply::{self, Options, prune};
 use restitch::catalog::memory::{Fault, Memory as Catalog, Operation};
 use restitch::catalog::{Catalog as _, EXTERNAL_TABLE};

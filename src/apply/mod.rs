@@ -4,12 +4,14 @@
 //! an apply may be killed at any step and run again, and comes to the same end.
 
 pub mod beside;
+mod compared;
 pub mod current;
 pub mod interrupt;
 pub mod lease;
 mod left_out;
 pub mod live;
 pub mod mapped;
+pub mod planning;
 pub mod prune;
 pub mod refresh;
 pub mod register;

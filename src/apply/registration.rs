@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::TryStreamExt;
 
-use super::current::Planning;
+use super::compared::Manifests;
+use super::planning::Planning;
 use crate::catalog::{Catalog, Entry};
 use crate::ddl::{self, ProjectionBuilder};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,13 +25,6 @@ const PROJECTED: &str = "projection.enabled";
 
 /// The day in UTC from which a projection reaches on.
 const DAY: &str = "%Y-%m-%d";
-
-/// The manifests of a table as they will be: keys below its directory.
-#[derive(Debug, Default)]
-pub(super) struct Manifests {
-    pub filled: Vec<String>,
-    pub emptied: Vec<String>,
-}
 
 /// Plans what becomes of `table` in `catalog`, and gives what refuses it. `plan` is what becomes of its manifests.
 ///

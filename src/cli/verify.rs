@@ -13,7 +13,7 @@ use super::plan::iso;
 use super::plan::show::counted;
 use super::show::{ERROR, HELP, STRONG};
 use super::{Exit, Global, Output, rule_file};
-use crate::apply::current::Planning;
+use crate::apply::planning::Planning;
 use crate::apply::registration::field_shown;
 use crate::apply::verify::{Finding, Seen, What};
 use crate::error::{Error, ErrorKind, Result};

@@ -1,7 +1,8 @@
 //! Tables, partitions and runs made by hand, for the tests of publishing.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use restitch::apply::current::{self, Planned, Planning};
+use restitch::apply::current;
+use restitch::apply::planning::{Planned, Planning};
 use restitch::apply::{self, Options, lease};
 use restitch::error::Result;
 use restitch::map::group::{Group, TableGroups};

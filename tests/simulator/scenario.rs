@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use restitch::apply::current::Planning;
+use restitch::apply::planning::Planning;
 use restitch::apply::{self, Options, Protocol};
 use restitch::catalog::Catalog;
 use restitch::map::group::TableGroups;

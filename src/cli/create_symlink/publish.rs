@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::rules::{Wanted, text};
 use super::{ClientType, CreateSymlinkArgs};
-use crate::apply::current::{Planning, foreign_marker, publishable};
+use crate::apply::current::{foreign_marker, publishable};
 use crate::apply::interrupt::Interrupt;
+use crate::apply::planning::Planning;
 use crate::apply::{lease, random_id};
 use crate::catalog::Catalogs;
 use crate::cli::ask::unless_interrupted;

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::apply::Options;
-use crate::apply::current::Planning;
 use crate::apply::interrupt::Interrupt;
+use crate::apply::planning::Planning;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::brakes::Allowed;
 use crate::rules::did_you_mean;

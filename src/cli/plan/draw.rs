@@ -7,9 +7,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::apply::Options;
 use crate::apply::beside::{Beside, Left};
-use crate::apply::current::{self, Planned, Planning};
+use crate::apply::current;
 use crate::apply::lease::{self, Found};
 use crate::apply::mapped::{self, Mapped, MappedTable, Shared};
+use crate::apply::planning::{Planned, Planning};
 use crate::catalog::{Catalog, Catalogs};
 use crate::cli::{Global, Progress};
 use crate::error::{Error, Result};
