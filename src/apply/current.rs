@@ -3,6 +3,8 @@
 //! Reads only: the marker, the location's listing, and the bodies of those manifests that the listing does not prove to
 //! be as desired. Pages stream through the merge; unchanged manifests cost no request.
 
+use std::collections::HashSet;
+
 use futures::StreamExt;
 
 use super::compared::{Compared, Manifests, compare};
@@ -11,11 +13,12 @@ use super::planning::{Planned, Planning};
 use super::registration;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
-use crate::map::group::TableGroups;
+use crate::map::group::{Group, TableGroups};
 use crate::plan::brakes::{self, Braked};
-use crate::plan::manifest::{self, Shape};
-use crate::plan::marker::{Marker, manifests_digest};
+use crate::plan::manifest::{self, Desired, Shape};
+use crate::plan::marker::{self, Applied, Marker, manifests_digest};
 use crate::plan::merge::{Published, body_md5, etag_md5};
+use crate::plan::moves::Move;
 use crate::plan::switch::Reason;
 use crate::plan::{Action, Draft, Kind, TablePlan};
 use crate::rules::table::{Publish, Removed, Table};
@@ -38,94 +41,49 @@ pub async fn table(
     groups: TableGroups,
     planning: &Planning,
 ) -> Result<Planned> {
+    let TableGroups { partitions, taken_by_rule, withheld, bytes, .. } = groups;
     let location = publishable(table)?;
+    let drawing = Drawing { store, table, location, found: found.as_ref(), planning };
     let mut wanted = Marker::new(planning.project.as_deref(), table);
-    let foreign = |found: &Found| foreign_marker(found, &wanted, location).filter(|_| !planning.adopt);
-    let mut refusals: Vec<Error> = found.iter().filter_map(foreign).collect();
-    if !refusals.is_empty() {
-        return Ok(Planned { plan: None, refusals });
+    if let Some(refusal) = drawing.foreign(&wanted) {
+        return Ok(Planned { plan: None, refusals: vec![refusal] });
     }
-    refusals.extend(found.iter().filter_map(|found| under_way(found, &table.name)));
+    let mut refusals: Vec<Error> = found.iter().filter_map(|found| under_way(found, &table.name)).collect();
     if let Some(found) = &found {
         wanted.lie_where(&found.marker);
     }
-    let read_otherwise = found.as_ref().and_then(|found| read_otherwise(&found.marker, &wanted));
-    let read_otherwise = read_otherwise.filter(|reason| !planning.in_place || *reason == Reason::Layout);
-    let current = &wanted.directory(location);
     let shape = Shape::of(table);
-    let taken_by_rule = groups.taken_by_rule;
-    let bytes = (groups.bytes > 0 || groups.partitions.is_empty()).then_some(groups.bytes);
-    let samples = samples(&shape, &groups.partitions);
-    let count = groups.partitions.len() as u64;
-    if let Some(error) = brakes::too_many_partitions(&table.name, &table.limits, count, &samples) {
-        refusals.push(error);
+    if let Some(refusal) = too_many_partitions(table, &shape, &partitions) {
+        refusals.push(refusal);
         return Ok(Planned { plan: None, refusals });
     }
-    let desired = manifest::desired(&shape, location, groups.partitions, store.traits().folds_case)?;
-    let manifests = table
-        .lists_lakefs()
-        .then(|| manifests_digest(desired.iter().map(|manifest| (manifest.key.as_str(), body_md5(&manifest.body)))));
-    let may_switch = read_otherwise.is_some() || table.publish == Publish::Switch || table.is_switched_at_once();
-    let keeps = planning.catalog.is_some() || (found.is_some() && may_switch);
-    let draft = Draft::new(shape.clone()).withholding(groups.withheld).keeping(keeps);
-    let mut compared = match (&found, read_otherwise) {
-        (Some(found), Some(Reason::Layout)) => Compared::with_another_layout(draft, desired, &found.marker),
-        _ => compare(store, current, draft, shape, desired).await?,
-    };
-    match compared.ownership(current, found.is_some(), planning) {
-        Some(_) if found.is_none() && lease::read(store, location).await?.is_some() => {
-            refusals.push(begun(&table.name))
-        }
-        foreign => refusals.extend(foreign),
-    }
+    let bytes = (bytes > 0 || partitions.is_empty()).then_some(bytes);
+    let desired = manifest::desired(&shape, location, partitions, store.traits().folds_case)?;
+    let snapshot = planning.inputs.as_deref().map(|inputs| {
+        let manifests = desired.iter().map(|one| (one.key.as_str(), body_md5(&one.body)));
+        snapshot(inputs, &manifests_digest(manifests))
+    });
+    let current = &wanted.directory(location);
+    let read_otherwise = drawing.read_otherwise(&wanted);
+    let mut compared = drawing.compare(current, shape, desired, withheld, read_otherwise).await?;
+    refusals.extend(drawing.ownership(&compared, current).await?);
     let moves = compared.moves(store, current).await?;
-    let was_published = found.as_ref().is_some_and(|found| found.marker.applied.is_some());
-    let asked = table.publish == Publish::Switch && was_published && !compared.draft.changes.is_empty();
-    let moved = table.is_switched_at_once() && !moves.is_empty();
-    let reason =
-        read_otherwise.or(asked.then_some(Reason::Asked)).or((moved && was_published).then_some(Reason::Moves));
+    let reason = drawing.reason(read_otherwise, &compared.draft, &moves);
     compared.draft.moved_lines = moves.len() as u64;
     if reason.is_none() {
-        let new = compared.draft.changes.iter().filter(|change| change.action == Action::Create);
-        if let Some(error) = manifest::folded(current, new.map(|change| change.key.as_str()), &compared.folded) {
-            return Err(error);
-        }
-        if !(planning.accept_moves || table.accept_moves) {
-            refusals.extend(compared.draft.moves_refused(&table.name, &moves));
-        }
-        compared.draft.settle(&moves);
+        refusals.extend(drawing.settle(&mut compared, current, &moves)?);
     }
-    let draft = &mut compared.draft;
-    draft.before.bytes = found.as_ref().and_then(|found| found.marker.applied.as_ref()?.counts.bytes);
-    draft.after.bytes = bytes;
-    let braked = Braked {
-        table,
-        file: &planning.file,
-        taken_by_rule: &taken_by_rule,
-        before: draft.before,
-        after: draft.after,
-        removed_lines: draft.removed_lines.saturating_sub(draft.moved_lines).saturating_sub(draft.withheld_lines),
-        picks: !table.pick.is_empty(),
-    };
-    refusals.extend(braked.errors(&planning.allowed));
-    refusals.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
-    refusals.extend(brakes::too_old(&table.name, &table.limits, planning.as_of, planning.now));
-    let mut registered = if planning.catalog.is_some() { compared.manifests() } else { Manifests::default() };
+    compared.draft.before.bytes = drawing.applied().and_then(|applied| applied.counts.bytes);
+    compared.draft.after.bytes = bytes;
+    refusals.extend(drawing.brakes(&compared.draft, &taken_by_rule));
+    let manifests = planning.catalog.is_some().then(|| compared.manifests());
     let mut plan = match (reason, &found) {
         (Some(reason), Some(found)) => compared.switch(reason, location, found, wanted)?,
         _ => compared.plan(Kind::Refresh, location, found.as_ref(), wanted),
     };
-    plan.snapshot = manifests;
-    if let Some(catalog) = &planning.catalog {
-        if plan.switch.is_some() {
-            // What is emptied is not there any more in the new directory.
-            registered.emptied.clear();
-            let accepted = planning.accept_moves || table.accept_moves || table.is_switched_at_once();
-            refusals.extend((!accepted).then(|| one_by_one(catalog.as_ref(), table)));
-        }
-        let (planned, more) = registration::plan(catalog.as_ref(), table, &plan, &registered, planning).await?;
-        plan.catalog = Some(planned);
-        refusals.extend(more);
+    plan.snapshot = snapshot;
+    if let (Some(catalog), Some(manifests)) = (&planning.catalog, manifests) {
+        refusals.extend(drawing.register(catalog.as_ref(), &mut plan, manifests).await?);
     }
     Ok(Planned { plan: Some(plan), refusals })
 }
@@ -158,8 +116,8 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
     Ok(Some(Planned { plan: Some(plan), refusals }))
 }
 
-/// The plan of a table for which nothing has changed since the last apply: `snapshot` makes of its manifests' digest what
-/// [`TablePlan::snapshot`] would be. `None` where that cannot be told from the location's listing, or is otherwise.
+/// The plan of a table for which nothing has changed since the last apply. `None` where that cannot be told from the
+/// location's listing and [`Planning::inputs`], or is otherwise.
 ///
 /// # Errors
 /// Of the store.
@@ -168,8 +126,8 @@ pub async fn unchanged(
     table: &Table,
     found: &Found,
     planning: &Planning,
-    snapshot: impl Fn(&str) -> String,
 ) -> Result<Option<TablePlan>> {
+    let Some(inputs) = planning.inputs.as_deref() else { return Ok(None) };
     let (location, marker) = (publishable(table)?, &found.marker);
     let mut wanted = Marker::new(planning.project.as_deref(), table);
     let is_settled = marker.unfinished.is_none() && found.live_s.is_none() && marker.same_owner(&wanted);
@@ -192,7 +150,7 @@ pub async fn unchanged(
         }
     }
     let digest = manifests_digest(manifests.iter().map(|(key, md5)| (key.as_str(), *md5)));
-    if compared.others > 0 || applied.snapshot != Some(snapshot(&digest)) {
+    if compared.others > 0 || applied.snapshot != Some(snapshot(inputs, &digest)) {
         return Ok(None);
     }
     (compared.draft.before, compared.draft.after) = (applied.counts, applied.counts);
@@ -219,6 +177,132 @@ pub fn publishable(table: &Table) -> Result<&Uri> {
         Some(location) => Ok(location),
         None => missing("location", "in [defaults]: location = 's3://bucket/tables/{table}/'".into()),
     }
+}
+
+/// One table while its plan is drawn up.
+struct Drawing<'a> {
+    store: &'a dyn Store,
+    table: &'a Table,
+    location: &'a Uri,
+    found: Option<&'a Found>,
+    planning: &'a Planning,
+}
+
+impl Drawing<'_> {
+    fn applied(&self) -> Option<&Applied> {
+        self.found?.marker.applied.as_ref()
+    }
+
+    fn foreign(&self, wanted: &Marker) -> Option<Error> {
+        foreign_marker(self.found?, wanted, self.location).filter(|_| !self.planning.adopt)
+    }
+
+    /// Why readers would see a mix of old and new if manifests were replaced where they stand.
+    fn read_otherwise(&self, wanted: &Marker) -> Option<Reason> {
+        let old = &self.found?.marker;
+        match (old.lies_as(wanted), old.reads_as(wanted)) {
+            (false, _) => Some(Reason::Layout),
+            (true, false) => (!self.planning.in_place).then_some(Reason::Reading),
+            (true, true) => None,
+        }
+    }
+
+    async fn compare(
+        &self,
+        current: &Uri,
+        shape: Shape,
+        desired: Vec<Desired>,
+        withheld: HashSet<u64>,
+        read_otherwise: Option<Reason>,
+    ) -> Result<Compared> {
+        let table = self.table;
+        let may_switch = read_otherwise.is_some() || table.publish == Publish::Switch || table.is_switched_at_once();
+        let keeps = self.planning.catalog.is_some() || (self.found.is_some() && may_switch);
+        let draft = Draft::new(shape.clone()).withholding(withheld).keeping(keeps);
+        match (self.found, read_otherwise) {
+            (Some(found), Some(Reason::Layout)) => Ok(Compared::with_another_layout(draft, desired, &found.marker)),
+            _ => compare(self.store, current, draft, shape, desired).await,
+        }
+    }
+
+    /// Whether the current directory is somebody else's, as far as its files say.
+    async fn ownership(&self, compared: &Compared, current: &Uri) -> Result<Option<Error>> {
+        let foreign = compared.ownership(current, self.found.is_some(), self.planning);
+        let has_begun = async || Ok::<_, Error>(lease::read(self.store, self.location).await?.is_some());
+        match foreign {
+            Some(_) if self.found.is_none() && has_begun().await? => Ok(Some(begun(&self.table.name))),
+            foreign => Ok(foreign),
+        }
+    }
+
+    /// Why the table is switched, if it is.
+    fn reason(&self, read_otherwise: Option<Reason>, draft: &Draft, moves: &[Move]) -> Option<Reason> {
+        let was_published = self.applied().is_some();
+        let asked = self.table.publish == Publish::Switch && !draft.changes.is_empty();
+        let moved = self.table.is_switched_at_once() && !moves.is_empty();
+        read_otherwise
+            .or((was_published && asked).then_some(Reason::Asked))
+            .or((was_published && moved).then_some(Reason::Moves))
+    }
+
+    /// Puts the changes of a refresh into the order in which they can be made where the manifests stand, and gives what
+    /// refuses that.
+    ///
+    /// # Errors
+    /// `Unsupported` where the store would take two keys for one.
+    fn settle(&self, compared: &mut Compared, current: &Uri, moves: &[Move]) -> Result<Option<Error>> {
+        let new = compared.draft.changes.iter().filter(|change| change.action == Action::Create);
+        if let Some(error) = manifest::folded(current, new.map(|change| change.key.as_str()), &compared.folded) {
+            return Err(error);
+        }
+        let accepted = self.planning.accept_moves || self.table.accept_moves;
+        let refusal = if accepted { None } else { compared.draft.moves_refused(&self.table.name, moves) };
+        compared.draft.settle(moves);
+        Ok(refusal)
+    }
+
+    fn brakes(&self, draft: &Draft, taken_by_rule: &[u64]) -> Vec<Error> {
+        let (table, planning) = (self.table, self.planning);
+        let braked = Braked {
+            table,
+            file: &planning.file,
+            taken_by_rule,
+            before: draft.before,
+            after: draft.after,
+            removed_lines: draft.removed_lines.saturating_sub(draft.moved_lines).saturating_sub(draft.withheld_lines),
+            picks: !table.pick.is_empty(),
+        };
+        let mut errors = braked.errors(&planning.allowed);
+        errors.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
+        errors.extend(brakes::too_old(&table.name, &table.limits, planning.as_of, planning.now));
+        errors
+    }
+
+    /// Adds to the plan what becomes of the table in its catalog, and gives what refuses that.
+    async fn register(
+        &self,
+        catalog: &dyn Catalog,
+        plan: &mut TablePlan,
+        mut manifests: Manifests,
+    ) -> Result<Vec<Error>> {
+        let (table, planning) = (self.table, self.planning);
+        let mut refusals = Vec::new();
+        if plan.switch.is_some() {
+            // What is emptied is not there any more in the new directory.
+            manifests.emptied.clear();
+            let accepted = planning.accept_moves || table.accept_moves || table.is_switched_at_once();
+            refusals.extend((!accepted).then(|| one_by_one(catalog, table)));
+        }
+        let (planned, more) = registration::plan(catalog, table, plan, &manifests, planning).await?;
+        plan.catalog = Some(planned);
+        refusals.extend(more);
+        Ok(refusals)
+    }
+}
+
+/// What [`TablePlan::snapshot`] is.
+fn snapshot(inputs: &str, manifests: &str) -> String {
+    marker::digest([inputs, manifests])
 }
 
 /// The location is somebody else's, as its marker says.
@@ -249,15 +333,6 @@ fn one_by_one(catalog: &dyn Catalog, table: &Table) -> Error {
     ))
 }
 
-/// Why readers would see a mix of old and new if manifests were replaced where they stand.
-fn read_otherwise(old: &Marker, wanted: &Marker) -> Option<Reason> {
-    match (old.lies_as(wanted), old.reads_as(wanted)) {
-        (false, _) => Some(Reason::Layout),
-        (true, false) => Some(Reason::Reading),
-        (true, true) => None,
-    }
-}
-
 /// A plan made while another run writes does not hold: what that run has yet to write is not in it. Should it die, its
 /// marker would stay as the plan found it, and nothing else would tell.
 fn under_way(found: &Found, table: &str) -> Option<Error> {
@@ -280,6 +355,7 @@ fn no_marker(removed: &Removed) -> Error {
     Error::new(ErrorKind::Ownership, message).help("if it may go, delete it by hand")
 }
 
-fn samples(shape: &Shape, groups: &[crate::map::group::Group]) -> Vec<String> {
-    groups.iter().take(SAMPLES).map(|group| shape.shown(&group.values)).collect()
+fn too_many_partitions(table: &Table, shape: &Shape, partitions: &[Group]) -> Option<Error> {
+    let samples: Vec<String> = partitions.iter().take(SAMPLES).map(|group| shape.shown(&group.values)).collect();
+    brakes::too_many_partitions(&table.name, &table.limits, partitions.len() as u64, &samples)
 }

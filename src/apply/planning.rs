@@ -28,6 +28,9 @@ pub struct Planning {
     /// Where the table is registered; of each table its own.
     pub catalog: Option<Arc<dyn Catalog>>,
     pub allowed: Allowed,
+    /// A digest of all that decides the tables' lines, where every listing is pinned to a commit: see
+    /// [`TablePlan::snapshot`].
+    pub inputs: Option<String>,
     /// When the listing was made, and what time it is: seconds since 1970.
     pub as_of: i64,
     pub now: i64,

@@ -57,11 +57,8 @@ impl PlanningArgs {
             adopt: self.adopt,
             create_database: self.create_database,
             full: self.full,
-            in_place: false,
-            catalog: None,
             allowed: self.allowed(rules)?,
-            as_of: 0,
-            now: 0,
+            ..Planning::default()
         })
     }
 

@@ -132,9 +132,10 @@ pub async fn draw(
         .try_collect::<Vec<Place>>();
     let (gone, places) = futures::future::join(gone, places).await;
     let places = places?;
-    let inputs = inputs(rules, sources).await?;
-    if let Some(inputs) = inputs.as_ref().filter(|_| !relist)
-        && let Some(tables) = unchanged(rules, &places, &planning, inputs).await?
+    planning.inputs = inputs(rules, sources).await?;
+    if !relist
+        && planning.inputs.is_some()
+        && let Some(tables) = unchanged(rules, &places, &planning).await?
     {
         let (as_of, left_out) = (mapped::now_s(), Shapes::new(rules));
         return Ok(Drawn { as_of, listed: Vec::new(), tables, left_out, gone });
@@ -153,8 +154,6 @@ pub async fn draw(
     for (table, drawn) in rules.tables.iter().zip(&mut drawn) {
         if let Some(plan) = &mut drawn.plan {
             plan.commits = commits(table, &listed);
-            let manifests = plan.snapshot.take();
-            plan.snapshot = inputs.as_ref().zip(manifests).map(|(inputs, manifests)| snapshot(inputs, &manifests));
         }
     }
     for removed in &rules.removed {
@@ -182,27 +181,17 @@ async fn inputs(rules: &Rules, sources: &Sources) -> Result<Option<String>> {
     Ok(Some(marker::digest(texts.iter().map(String::as_str))))
 }
 
-/// What [`TablePlan::snapshot`] is.
-fn snapshot(inputs: &str, manifests: &str) -> String {
-    marker::digest([inputs, manifests])
-}
-
 /// The tables as they are, where each rests on the very inputs of now: then nothing needs to be listed. Of a table that is
 /// registered, the catalog has a say too.
-async fn unchanged(
-    rules: &Rules,
-    places: &[Place],
-    planning: &Planning,
-    inputs: &str,
-) -> Result<Option<Vec<DrawnTable>>> {
+async fn unchanged(rules: &Rules, places: &[Place], planning: &Planning) -> Result<Option<Vec<DrawnTable>>> {
     let mut tables = Vec::new();
     for (table, place) in rules.tables.iter().zip(places) {
         let Ok(Some(found)) = &place.found else { return Ok(None) };
         if place.catalog.is_some() || !rules.removed.is_empty() {
             return Ok(None);
         }
-        let (store, of) = (place.store.as_ref(), |manifests: &str| snapshot(inputs, manifests));
-        let Some(mut plan) = current::unchanged(store, table, found, planning, of).await? else { return Ok(None) };
+        let store = place.store.as_ref();
+        let Some(mut plan) = current::unchanged(store, table, found, planning).await? else { return Ok(None) };
         plan.commits = found.marker.applied.iter().flat_map(|applied| applied.commits.clone()).collect();
         tables.push(DrawnTable {
             name: table.name.clone(),
