@@ -119,12 +119,17 @@ impl<'p> Mapper<'p> {
     /// `Usage` where a rule asks for what the listing lacks (a size, a time, a storage class); `Unsupported` where a rule
     /// with repeated captures takes too many steps on a key. After an error the mapper is of no more use.
     pub fn page(&mut self, page: &Page, sink: &mut impl Sink) -> Result<()> {
+        sink.page_begins(page);
         let mut known = self.directory.is_in(page.bucket());
-        for object in page.objects() {
-            let base_name = self.enter(&object, known);
+        for (at, object) in page.objects().enumerate() {
+            let (base_name, is_new) = self.enter(&object, known);
+            if is_new || at == 0 {
+                sink.directory(page, at, &object.key[..object.key.len() - base_name.len()]);
+            }
             known = true;
             self.object(&object, base_name, sink)?;
         }
+        sink.page_ends(page);
         Ok(())
     }
 
@@ -139,7 +144,7 @@ impl<'p> Mapper<'p> {
                 continue;
             }
             let object = waiting.object(number);
-            let base_name = self.enter(&object, self.directory.is_in(object.bucket));
+            let (base_name, _) = self.enter(&object, self.directory.is_in(object.bucket));
             // No rule waits on the last walk.
             if let Walk::Done(why) = self.walk(&object, base_name, true)? {
                 let candidates = self.contest.enter(&self.taken, object.modified);
@@ -169,15 +174,16 @@ impl<'p> Mapper<'p> {
     }
 
     /// Takes up the object's directory, if it is not the one in hand; `same_bucket` if the bucket is. Returns the base
-    /// name.
+    /// name, and whether the directory is another one.
     #[inline]
-    fn enter<'o>(&mut self, object: &Object<'o>, same_bucket: bool) -> &'o str {
+    fn enter<'o>(&mut self, object: &Object<'o>, same_bucket: bool) -> (&'o str, bool) {
         let slash = memchr::memrchr(b'/', object.key.as_bytes()).map_or(0, |slash| slash + 1);
         let (path, base_name) = object.key.split_at(slash);
-        if !same_bucket || !self.directory.is(path) {
+        let is_new = !same_bucket || !self.directory.is(path);
+        if is_new {
             self.directory.enter(self.program, object.bucket, path);
         }
-        base_name
+        (base_name, is_new)
     }
 
     #[inline]

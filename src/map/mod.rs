@@ -2,13 +2,15 @@
 //!
 //! [`page`] is what comes in; [`program`] is all rules of all tables, compiled once; [`mapper`] runs it over pages;
 //! `select` is what must wait for the whole listing (`pick`, `done`); [`group`] gathers the lines of each partition;
-//! [`shapes`] counts what no rule took; [`tests`] runs the rule file's own tests.
+//! [`shapes`] counts what no rule took, [`directories`] what reading it all makes an engine list; [`tests`] runs the rule
+//! file's own tests.
 //!
 //! [`explain`] says of one URI why; [`shadow`] which rules can take nothing.
 //!
 //! Inside, a rule's `match` becomes a `pattern`, compiled to `code`, which `backtrack` runs; `values` makes partition
 //! values of what was captured. `remedy` knows what would make a rule match.
 
+pub mod directories;
 pub mod explain;
 pub mod group;
 pub mod mapper;
@@ -35,7 +37,7 @@ mod values;
 pub use mapper::Mapper;
 pub use program::Program;
 
-use page::Object;
+use page::{Object, Page};
 
 /// Where mapping's results go, object by object, in the order of the input; what `pick` or `done` holds back comes at
 /// the end.
@@ -51,6 +53,22 @@ pub trait Sink {
 
     /// No table takes it. Called once.
     fn leave(&mut self, object: &Object<'_>, why: Why);
+
+    /// The objects of a page come now, but for those that are held back.
+    fn page_begins(&mut self, page: &Page) {
+        let _ = page;
+    }
+
+    /// The page's objects from the one numbered `at` on lie right in the directory `path` (with its last slash), up to the
+    /// next such call.
+    fn directory(&mut self, page: &Page, at: usize, path: &str) {
+        let _ = (page, at, path);
+    }
+
+    /// The page is done with.
+    fn page_ends(&mut self, page: &Page) {
+        let _ = page;
+    }
 }
 
 /// That a table takes an object: indices into `Rules::tables`, its `rules`, and the mapper's partitions.
@@ -115,6 +133,21 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
         self.0.leave(object, why);
         self.1.leave(object, why);
     }
+
+    fn page_begins(&mut self, page: &Page) {
+        self.0.page_begins(page);
+        self.1.page_begins(page);
+    }
+
+    fn directory(&mut self, page: &Page, at: usize, path: &str) {
+        self.0.directory(page, at, path);
+        self.1.directory(page, at, path);
+    }
+
+    fn page_ends(&mut self, page: &Page) {
+        self.0.page_ends(page);
+        self.1.page_ends(page);
+    }
 }
 
 /// What comes is not looked at.
@@ -135,6 +168,18 @@ impl<S: Sink> Sink for &mut S {
 
     fn leave(&mut self, object: &Object<'_>, why: Why) {
         (**self).leave(object, why);
+    }
+
+    fn page_begins(&mut self, page: &Page) {
+        (**self).page_begins(page);
+    }
+
+    fn directory(&mut self, page: &Page, at: usize, path: &str) {
+        (**self).directory(page, at, path);
+    }
+
+    fn page_ends(&mut self, page: &Page) {
+        (**self).page_ends(page);
     }
 }
 
