@@ -13,6 +13,7 @@ pub mod file;
 pub mod format;
 pub mod given;
 mod glob;
+pub mod invert;
 pub mod keys;
 pub(crate) mod location;
 mod mend;
@@ -25,6 +26,7 @@ pub mod sound;
 pub mod table;
 pub mod template;
 mod toml_words;
+pub mod wanted;
 
 pub use check::listed;
 pub use diagnostic::{Diagnostic, Severity};

@@ -16,6 +16,7 @@ use crate::uri::Scheme;
 
 pub(super) use expression::anchor_in_re;
 pub use expression::{Group, GroupKind, TemplateExpression};
+pub(super) use prefixes::has_case;
 pub use prefixes::merge_prefixes;
 
 /// A parsed template: everything behind `scheme://`, as pieces in the order written.

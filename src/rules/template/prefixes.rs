@@ -105,7 +105,7 @@ impl Walker {
 }
 
 /// Whether another character is the same but for case.
-fn has_case(c: char) -> bool {
+pub(in crate::rules) fn has_case(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphabetic();
     }
