@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Unsupported,
     /// A brake: what would be done is so large or so odd that a person must look. Exit 3.
     Brake,
+    /// A run over some partitions cannot tell what only a whole one can. Exit 3.
+    Partial,
     /// Lines would move between partitions, or reading would change, without a switch. Exit 3.
     Moves,
     /// The location is somebody else's. Exit 3.
@@ -120,7 +122,7 @@ impl Error {
     /// race, else 1.
     pub fn exit_code(&self) -> u8 {
         match self.kind() {
-            ErrorKind::Brake | ErrorKind::Moves | ErrorKind::Ownership | ErrorKind::Trap => 3,
+            ErrorKind::Brake | ErrorKind::Partial | ErrorKind::Moves | ErrorKind::Ownership | ErrorKind::Trap => 3,
             ErrorKind::Conflict | ErrorKind::Leased | ErrorKind::Stale => 4,
             ErrorKind::Interrupted => 130,
             ErrorKind::Terminated => 143,

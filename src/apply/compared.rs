@@ -7,7 +7,6 @@ use futures::{StreamExt, stream};
 
 use super::lease::Found;
 use super::planning::Planning;
-use super::switch::can_hold;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Object;
 use crate::plan::brakes;
@@ -15,16 +14,14 @@ use crate::plan::manifest::{self, Desired, MARKER, PROBE, Shape};
 use crate::plan::marker::Marker;
 use crate::plan::merge::{Merge, Published, Step};
 use crate::plan::moves::Move;
-use crate::plan::switch::{self, Expected, Reason, Switch};
+use crate::plan::switch::{self, Reason, Switch};
 use crate::plan::{Action, Draft, Kind, Requirement, Seen, TablePlan};
+use crate::rules::wanted::Wanted;
 use crate::store::Store;
 use crate::uri::{Shown, Uri};
 
 /// Published bodies read at once.
 const READS: usize = 64;
-
-/// Names tried for the directory of a switch.
-const NAMES: usize = 32;
 
 /// Foreign keys shown.
 const SAMPLES: usize = 3;
@@ -41,6 +38,23 @@ pub(super) struct Compared {
     pub folded: Vec<String>,
     /// Keys of the table's own that hold no line now.
     empties: Vec<String>,
+    /// Keys of partitions that are not looked at and hold lines.
+    beside: Vec<String>,
+}
+
+/// Which manifests of a directory are looked at.
+pub(super) struct Looked<'a> {
+    pub directory: &'a Uri,
+    /// What is listed below it, in byte order, none inside another.
+    pub prefixes: Vec<String>,
+    /// `None`: all.
+    pub only: Option<&'a Wanted>,
+}
+
+impl<'a> Looked<'a> {
+    pub fn all(directory: &'a Uri) -> Looked<'a> {
+        Looked { directory, prefixes: vec![String::new()], only: None }
+    }
 }
 
 /// The manifests of a table as they will be: keys below its directory.
@@ -50,27 +64,33 @@ pub(super) struct Manifests {
     pub emptied: Vec<String>,
 }
 
-/// Lists `location`, and reads those of its manifests that the listing does not prove to be as `desired`.
+/// Lists what is `looked` at, and reads those of its manifests that the listing does not prove to be as `desired`.
 ///
 /// # Errors
 /// Of the store; `Corrupt` for a listing that is out of order.
 pub(super) async fn compare(
     store: &dyn Store,
-    location: &Uri,
+    looked: &Looked<'_>,
     draft: Draft,
     shape: Shape,
     desired: Vec<Desired>,
 ) -> Result<Compared> {
+    let location = looked.directory;
     let mut merge = Merge::new(desired, store.traits().md5_etags);
     let folds = store.traits().folds_case;
     let mut compared = Compared::new(draft);
-    let mut pages = store.list(location, None);
     let mut steps = Vec::new();
+    let list = |prefix: &String| store.list(&location.join(prefix), None);
+    let mut pages = stream::iter(looked.prefixes.iter().map(list)).flatten();
     while let Some(page) = pages.next().await {
         for object in page?.objects() {
             if let Some(published) = compared.classify(&object, location, &shape) {
                 compared.folded.extend(folds.then(|| published.key.clone()));
-                merge.published(published, &mut steps)?;
+                if looked.only.is_none_or(|only| only.contains(&published.values)) {
+                    merge.published(published, &mut steps)?;
+                } else if published.size != Some(0) {
+                    compared.beside.push(published.key);
+                }
             }
         }
         take(store, location, &mut steps, &mut compared.draft).await?;
@@ -111,7 +131,15 @@ impl Compared {
     }
 
     pub(super) fn new(draft: Draft) -> Compared {
-        Compared { draft, own: 0, others: 0, samples: Vec::new(), folded: Vec::new(), empties: Vec::new() }
+        Compared {
+            draft,
+            own: 0,
+            others: 0,
+            samples: Vec::new(),
+            folded: Vec::new(),
+            empties: Vec::new(),
+            beside: Vec::new(),
+        }
     }
 
     /// A listed object as a manifest of the table's own shape; anything else is counted.
@@ -162,7 +190,8 @@ impl Compared {
     pub(super) fn manifests(&self) -> Manifests {
         let emptied = self.draft.changes.iter().filter(|change| change.action == Action::Empty);
         let emptied = emptied.map(|change| &change.key).chain(&self.empties).cloned().collect();
-        Manifests { filled: self.draft.filled().map(str::to_owned).collect(), emptied }
+        let filled = self.draft.filled().map(str::to_owned).chain(self.beside.iter().cloned());
+        Manifests { filled: filled.collect(), emptied }
     }
 
     /// The lines that move, for certain: the published bodies of those that may give some are read again.
@@ -186,13 +215,12 @@ impl Compared {
         Ok(suspects.moves(|at| &changes[at as usize].body))
     }
 
-    /// A plan that puts everything into a directory of its own: a new one, or one that a run which was cut off began so.
+    /// A plan that puts everything into a directory of its own.
     ///
     /// # Errors
-    /// `Unsupported` where there can be no directory beside the location, or where its keys would be too long; of the store.
-    pub(super) async fn switch(
+    /// `Unsupported` where there can be no directory beside the location, or where its keys would be too long.
+    pub(super) fn switch(
         mut self,
-        store: &dyn Store,
         reason: Reason,
         location: &Uri,
         found: &Found,
@@ -201,14 +229,14 @@ impl Compared {
         let before = found.marker.clone();
         let kept = self.draft.kept();
         let all = switch::expected(&kept, &self.draft.changes);
+        marker.current = switch::directory(&marker, &all, &before.current);
+        let directory = marker.directory(location);
         let table = &marker.table;
         if location.key.is_empty() {
             let message = format!("`{}` cannot be switched: nothing lies beside {}", Shown(table), location.shown());
             return Err(Error::new(ErrorKind::Unsupported, message)
                 .help(format!("in [table.{table}]: location = '{}{table}/'", location.raw())));
         }
-        marker.current = free_name(store, &marker, location, &all).await?;
-        let (directory, table) = (marker.directory(location), &marker.table);
         if let Some(long) = all.iter().find(|one| directory.key.len() + one.key.len() > manifest::KEY_LIMIT_BYTES) {
             let message = format!(
                 "`{}` cannot be switched: {} is longer than the {} bytes that S3 takes",
@@ -235,6 +263,7 @@ impl Compared {
             columns: marker.columns.iter().filter_map(|column| Some(column.split_once(' ')?.0.to_owned())).collect(),
             before: draft.before,
             after: draft.after,
+            totals: None,
             moved_lines: draft.moved_lines,
             unfinished: found.is_some_and(|found| found.marker.unfinished.is_some()),
             changes: draft.changes,
@@ -251,21 +280,6 @@ impl Compared {
 /// Zero-byte objects that consoles and Hadoop make for folders; engines read them as nothing.
 fn is_folder_marker(key: &str, size: Option<u64>) -> bool {
     size == Some(0) && (key.is_empty() || key.ends_with('/') || key.ends_with("_$folder$"))
-}
-
-/// The name of a directory that can come to hold exactly `all`, and is not current.
-///
-/// # Errors
-/// `Ownership` where each of [`NAMES`] names is taken; of the store.
-async fn free_name(store: &dyn Store, marker: &Marker, location: &Uri, all: &[Expected<'_>]) -> Result<String> {
-    for name in switch::directories(marker, all).filter(|name| *name != marker.current).take(NAMES) {
-        if can_hold(store, &location.sibling(&name), all).await? {
-            return Ok(name);
-        }
-    }
-    let (name, location) = (Shown(&marker.table), location.shown());
-    let message = format!("`{name}` cannot be switched: too many directories lie beside {location}");
-    Err(Error::new(ErrorKind::Ownership, message).help("`restitch prune` takes away those not current for over a day"))
 }
 
 fn changed_meanwhile(uri: &Uri) -> Error {

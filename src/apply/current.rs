@@ -7,10 +7,10 @@ use std::collections::HashSet;
 
 use futures::StreamExt;
 
-use super::compared::{Compared, Manifests, compare};
+use super::compared::{Compared, Looked, Manifests, compare};
 use super::lease::{self, Found};
 use super::planning::{Planned, Planning};
-use super::{register, registration};
+use super::registration;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::map::group::{Group, TableGroups};
@@ -20,10 +20,13 @@ use crate::plan::marker::{self, Applied, Marker, manifests_digest};
 use crate::plan::merge::{Published, body_md5, etag_md5};
 use crate::plan::moves::Move;
 use crate::plan::switch::Reason;
-use crate::plan::{Action, Draft, Kind, TablePlan};
-use crate::rules::table::{Publish, Removed, Table};
+use crate::plan::{Action, Counts, Draft, Kind, TablePlan, partial};
+use crate::rules::table::{Partitions, Publish, Removed, Table};
 use crate::store::Store;
 use crate::uri::{Shown, Uri};
+
+/// Keys that one request lists.
+const MAX_PAGE_KEYS: u64 = 1_000;
 
 /// Partitions shown where there are too many.
 const SAMPLES: usize = 3;
@@ -52,6 +55,12 @@ pub async fn table(
     if let Some(found) = &found {
         wanted.lie_where(&found.marker);
     }
+    if let Some(only) = &planning.only
+        && let Some(refusal) = partial::refusal(table, only, found.as_ref().map(|found| &found.marker), &wanted)
+    {
+        refusals.push(refusal);
+        return Ok(Planned { plan: None, refusals });
+    }
     let shape = Shape::of(table);
     if let Some(refusal) = too_many_partitions(table, &shape, &partitions) {
         refusals.push(refusal);
@@ -70,18 +79,29 @@ pub async fn table(
     let moves = compared.moves(store, current).await?;
     let reason = drawing.reason(read_otherwise, &compared.draft, &moves);
     compared.draft.moved_lines = moves.len() as u64;
+    if planning.only.is_some() && reason.is_some() {
+        refusals.push(partial::switch_refused(&table.name));
+        return Ok(Planned { plan: None, refusals });
+    }
     if reason.is_none() {
         refusals.extend(drawing.settle(&mut compared, current, &moves)?);
     }
-    compared.draft.before.bytes = drawing.applied().and_then(|applied| applied.counts.bytes);
-    compared.draft.after.bytes = bytes;
+    if planning.only.is_none() {
+        compared.draft.before.bytes = drawing.applied().and_then(|applied| applied.counts.bytes);
+        compared.draft.after.bytes = bytes;
+    }
     refusals.extend(drawing.brakes(&compared.draft, &taken_by_rule));
+    let totals = drawing.totals(&compared.draft);
+    if let Some(totals) = totals {
+        refusals.extend(brakes::too_many_partitions(&table.name, &table.limits, totals.partitions, &[]));
+    }
     let manifests = planning.catalog.is_some().then(|| compared.manifests());
     let mut plan = match (reason, &found) {
-        (Some(reason), Some(found)) => compared.switch(store, reason, location, found, wanted).await?,
+        (Some(reason), Some(found)) => compared.switch(reason, location, found, wanted)?,
         _ => compared.plan(Kind::Refresh, location, found.as_ref(), wanted),
     };
     plan.snapshot = snapshot;
+    plan.totals = totals;
     if let (Some(catalog), Some(manifests)) = (&planning.catalog, manifests) {
         refusals.extend(drawing.register(catalog.as_ref(), &mut plan, manifests).await?);
     }
@@ -106,11 +126,9 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
         return refused(error);
     }
     let Some(shape) = found.marker.shape() else { return refused(no_marker(removed)) };
-    if let Some(error) = half_switched(&found, location, planning).await? {
-        return refused(error);
-    }
     let current = &found.marker.directory(location);
-    let mut compared = compare(store, current, Draft::new(shape.clone()), shape, Vec::new()).await?;
+    let looked = Looked::all(current);
+    let mut compared = compare(store, &looked, Draft::new(shape.clone()), shape, Vec::new()).await?;
     let mut refusals: Vec<Error> = under_way(&found, &removed.name).into_iter().collect();
     refusals.extend(compared.ownership(current, true, planning));
     compared.draft.before.bytes = found.marker.applied.as_ref().and_then(|applied| applied.counts.bytes);
@@ -224,8 +242,22 @@ impl Drawing<'_> {
         let draft = Draft::new(shape.clone()).withholding(withheld).keeping(keeps);
         match (self.found, read_otherwise) {
             (Some(found), Some(Reason::Layout)) => Ok(Compared::with_another_layout(draft, desired, &found.marker)),
-            _ => compare(self.store, current, draft, shape, desired).await,
+            _ => compare(self.store, &self.looked(current, &shape), draft, shape, desired).await,
         }
+    }
+
+    /// The manifests that are looked at. A directory whose keys take fewer requests than the partitions' is listed whole; so
+    /// is one without a marker, as whose it is must be known, and one whose range is projected.
+    fn looked<'l>(&'l self, current: &'l Uri, shape: &Shape) -> Looked<'l> {
+        let only = self.planning.only.as_ref();
+        let mut looked = Looked { only, ..Looked::all(current) };
+        let Some((only, applied)) = only.zip(self.applied()) else { return looked };
+        let projected = self.planning.catalog.is_some() && self.table.partitions == Partitions::Projection;
+        let prefixes = shape.prefixes(only);
+        if !projected && prefixes.len() as u64 <= applied.counts.partitions / MAX_PAGE_KEYS {
+            looked.prefixes = prefixes;
+        }
+        looked
     }
 
     /// Whether the current directory is somebody else's, as far as its files say.
@@ -264,6 +296,12 @@ impl Drawing<'_> {
         Ok(refusal)
     }
 
+    /// What all partitions hold afterwards, where only some were looked at.
+    fn totals(&self, draft: &Draft) -> Option<Counts> {
+        let whole = self.applied().map(|applied| applied.counts).unwrap_or_default();
+        self.planning.only.as_ref().map(|_| partial::totals(whole, draft.before, draft.after))
+    }
+
     fn brakes(&self, draft: &Draft, taken_by_rule: &[u64]) -> Vec<Error> {
         let (table, planning) = (self.table, self.planning);
         let braked = Braked {
@@ -274,6 +312,7 @@ impl Drawing<'_> {
             after: draft.after,
             removed_lines: draft.removed_lines.saturating_sub(draft.moved_lines).saturating_sub(draft.withheld_lines),
             picks: !table.pick.is_empty(),
+            is_partial: planning.only.is_some(),
         };
         let mut errors = braked.errors(&planning.allowed);
         errors.extend(brakes::too_many_lines(&table.name, &table.limits, &draft.changes));
@@ -351,26 +390,6 @@ fn under_way(found: &Found, table: &str) -> Option<Error> {
 fn begun(table: &str) -> Error {
     Error::new(ErrorKind::Leased, format!("another run has begun to write to `{table}` meanwhile"))
         .help("`restitch plan` again when it is done")
-}
-
-/// A switch that was cut off after readers of the catalog had changed over: the marker does not know their directory.
-async fn half_switched(found: &Found, location: &Uri, planning: &Planning) -> Result<Option<Error>> {
-    let marker = &found.marker;
-    let (Some(catalog), Some(_)) = (&planning.catalog, &marker.unfinished) else { return Ok(None) };
-    let Some(entry) = register::entry(catalog.as_ref(), marker).await? else { return Ok(None) };
-    let (there, here) = (register::directory(&entry), marker.directory(location));
-    if !entry.table.is_owned_by(&marker.table, marker.project.as_deref()) || there.starts_with(&here.raw()) {
-        return Ok(None);
-    }
-    let name = Shown(&marker.table);
-    let message = format!("an apply of `{name}` did not end, and {} may lead readers past its marker", catalog.shown());
-    let error = Error::new(ErrorKind::Ownership, message);
-    Ok(Some(
-        error
-            .note(format!("readers look in {}", Shown(&there)))
-            .note(format!("the marker says {}", here.shown()))
-            .help(format!("put [table.{name}] back into the file and `restitch apply`; then take it out")),
-    ))
 }
 
 fn no_marker(removed: &Removed) -> Error {

@@ -8,6 +8,7 @@ use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::plan::TablePlan;
 use crate::plan::brakes::Allowed;
+use crate::rules::wanted::Wanted;
 
 /// What the user lets happen, and what the messages need.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Planning {
     pub full: bool,
     /// What is read otherwise than before changes where it stands too, partition by partition: no switch.
     pub in_place: bool,
+    /// `--only`, `--touched`: the partitions that are looked at; of each table its own. `None`: all.
+    pub only: Option<Wanted>,
     /// Where the table is registered; of each table its own.
     pub catalog: Option<Arc<dyn Catalog>>,
     pub allowed: Allowed,

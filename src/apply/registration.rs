@@ -56,6 +56,9 @@ pub(super) async fn plan(
     };
     let whose = Whose { table, catalog, planning };
     let mut refusals = Vec::new();
+    if planning.only.is_some() && entry.as_ref().is_none_or(|entry| !whose.is_ours(&entry.table)) {
+        return Ok((planned, vec![whose.only_whole()]));
+    }
     let Some(entry) = entry else {
         planned.table = TableChange::Create;
         if !catalog.database_exists().await? {
@@ -76,6 +79,9 @@ pub(super) async fn plan(
     planned.removes_first = (plan.switch.is_some() && plan.moved_lines > 0) || (relocated && !counted);
     let was_ours = whose.is_ours(&entry.table);
     let compares = planning.full || plan.unfinished || plan.adopts || !was_ours || reads_otherwise(&fields);
+    if planning.only.is_some() && compares {
+        return Ok((planned, vec![whose.only_whole()]));
+    }
     if !fields.is_empty() {
         planned.table =
             TableChange::Update { version: entry.version.0, removed: planned.definition.removed(&entry.table), fields };
@@ -268,6 +274,11 @@ impl Whose<'_> {
                 .note(format!("here: {}", Shown(&keys(stated))))
                 .help(format!("no table changes those; drop it there (an external table keeps its files) and apply again: DROP TABLE {name}"))
         })
+    }
+
+    fn only_whole(&self) -> Error {
+        let message = format!("`{}` is to be compared whole with {}", Shown(&self.table.name), self.catalog.shown());
+        Error::new(ErrorKind::Partial, message).help("run it whole: without --only or --touched")
     }
 
     fn no_database(&self) -> Error {

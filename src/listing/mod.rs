@@ -12,6 +12,7 @@ pub(crate) mod said;
 pub mod sources;
 pub mod survey;
 mod thread;
+pub mod touched;
 pub mod upkeep;
 pub(crate) mod url;
 
@@ -37,6 +38,12 @@ pub trait Listing: Debug + Send + Sync {
     /// `Denied`, `NotFound` (the bucket), `Credentials`, `Unreachable`, `Throttled`, `Corrupt`; after an error the stream
     /// ends. A listing is never silently partial.
     fn list<'a>(&'a self, prefix: &Uri) -> BoxStream<'a, Result<Page>>;
+
+    /// As [`Listing::list`], of which keys less than `from` may be left out.
+    fn list_from<'a>(&'a self, prefix: &Uri, from: &str) -> BoxStream<'a, Result<Page>> {
+        let _ = from;
+        self.list(prefix)
+    }
 
     /// Whether anything lies below `prefix`; at most one request for one key.
     async fn any(&self, prefix: &Uri) -> Result<bool>;

@@ -9,6 +9,7 @@ use super::Listing;
 use super::folder::Folder;
 use super::lines::Lines;
 use crate::error::{Error, ErrorKind, Result};
+use crate::rules::invert::{self, Reach};
 use crate::rules::table::{self, Access, ListingSource, Rules};
 use crate::uri::{Scheme, Shown, Uri};
 
@@ -45,6 +46,8 @@ pub struct Sources {
     /// Live listings, one for all that is reached the same way: what they know (regions, the commits that refs are pinned
     /// to) holds for the whole run.
     open: tokio::sync::Mutex<HashMap<(Scheme, Access), Arc<dyn Listing>>>,
+    /// All that is listed, if that is said: [`Sources::only`].
+    only: Option<Vec<Reach>>,
 }
 
 /// A listing that was written down, and whether it was given for this run, so that all of it counts.
@@ -59,8 +62,8 @@ struct Written {
 pub enum Source {
     /// A whole written listing, whatever prefixes rules name.
     Written(Arc<Lines>),
-    /// A prefix, from the store itself.
-    Live { prefix: Uri },
+    /// A prefix, from the store itself; keys less than `from`, where there is one, are not asked for.
+    Live { prefix: Uri, from: Option<String> },
 }
 
 impl Sources {
@@ -88,7 +91,25 @@ impl Sources {
             }
         }
         refuse_overlaps(&written)?;
-        Ok(Sources { written, listings: rules.listings.clone(), open: tokio::sync::Mutex::default() })
+        Ok(Sources { written, listings: rules.listings.clone(), only: None, open: tokio::sync::Mutex::default() })
+    }
+
+    /// Everything live, whatever is written down: for what has changed since.
+    pub fn live_only(rules: &Rules) -> Sources {
+        let listings = rules.listings.clone();
+        Sources { written: Vec::new(), listings, only: None, open: tokio::sync::Mutex::default() }
+    }
+
+    /// These and nothing else, whatever prefixes rules name: for a run over some partitions. Other formats' books are then
+    /// not looked for but in what is listed.
+    #[must_use]
+    pub fn only(mut self, reaches: Vec<Reach>) -> Sources {
+        self.only = Some(reaches);
+        self
+    }
+
+    pub(super) fn is_partial(&self) -> bool {
+        self.only.is_some()
     }
 
     /// What to list so that every object below `prefixes` (none inside another) comes once: each `--listing` whole, and
@@ -99,7 +120,21 @@ impl Sources {
     pub fn cover<'u>(&self, prefixes: impl IntoIterator<Item = &'u Uri>) -> Result<Vec<Source>> {
         let mut needed: Vec<bool> = self.written.iter().map(|written| written.given).collect();
         let mut live = Vec::new();
-        for prefix in prefixes {
+        let reaches = match &self.only {
+            // Stores that cannot begin behind a key list the prefix whole.
+            Some(only) => invert::merge(
+                only.iter()
+                    .cloned()
+                    .map(|mut reach| {
+                        reach.from = reach.from.filter(|_| reach.prefix.bucket.scheme == Scheme::S3);
+                        reach
+                    })
+                    .collect(),
+            ),
+            None => prefixes.into_iter().cloned().map(Reach::from).collect(),
+        };
+        for Reach { prefix, from } in reaches {
+            let prefix = &prefix;
             let covering = self.written.iter().position(|written| covers(written.lines.prefix(), Some(prefix)));
             if let Some(covering) = covering {
                 needed[covering] = true;
@@ -112,7 +147,7 @@ impl Sources {
                 return Err(Error::new(ErrorKind::Usage, message)
                     .help(format!("give one for all of it: --listing {}=SOURCE", prefix.shown())));
             }
-            live.push(Source::Live { prefix: prefix.clone() });
+            live.push(Source::Live { prefix: prefix.clone(), from });
         }
         let written = self.written.iter().zip(needed).filter(|(_, needed)| *needed);
         Ok(written.map(|(written, _)| Source::Written(written.lines.clone())).chain(live).collect())
@@ -135,7 +170,7 @@ impl Sources {
     pub(super) async fn listing(&self, source: &Source) -> Result<Arc<dyn Listing>> {
         match source {
             Source::Written(lines) => Ok(lines.clone()),
-            Source::Live { prefix } => self.live(prefix).await,
+            Source::Live { prefix, .. } => self.live(prefix).await,
         }
     }
 
@@ -260,7 +295,7 @@ mod tests {
         let prefixes: Vec<Uri> = prefixes.iter().map(|prefix| uri(prefix)).collect();
         let shown = |source: Source| match source {
             Source::Written(lines) => format!("[{}]", lines.prefix().map_or("*".to_owned(), Uri::raw)),
-            Source::Live { prefix } => {
+            Source::Live { prefix, .. } => {
                 format!("{} {}", prefix.raw(), sources.access(&prefix).region.unwrap_or_default())
             }
         };

@@ -137,7 +137,8 @@ pub async fn survey(
     let mut listed = Vec::new();
     for (done, part) in parts.iter().enumerate() {
         let listing = sources.listing(part).await?;
-        let mut part = Part { source: part, listing, sources: parts.len(), done };
+        let is_partial = sources.is_partial();
+        let mut part = Part { source: part, listing, sources: parts.len(), done, is_partial };
         listed.push(part.list(&mut lakes, mapper, sink, progress).await?);
     }
     mapper.finish(sink)?;
@@ -168,6 +169,7 @@ struct Part<'a> {
     listing: Arc<dyn Listing>,
     sources: usize,
     done: usize,
+    is_partial: bool,
 }
 
 impl Part<'_> {
@@ -181,7 +183,7 @@ impl Part<'_> {
         let (start, before) = (Instant::now(), self.listing.requests());
         let prefix = match self.source {
             Source::Written(lines) => lines.prefix(),
-            Source::Live { prefix } => Some(prefix),
+            Source::Live { prefix, .. } => Some(prefix),
         };
         let mut keys = 0;
         let mut pages = Ahead::start(self.source, self.listing.clone(), witnessed());
@@ -194,8 +196,10 @@ impl Part<'_> {
             progress(&Progress { prefix, keys, requests, sources: self.sources, done: self.done }, mapper)?;
         }
         let mut commit = None;
-        if let Source::Live { prefix } = self.source {
-            lakes.probe(prefix, self.listing.as_ref()).await?;
+        if let Source::Live { prefix, .. } = self.source {
+            if !self.is_partial {
+                lakes.probe(prefix, self.listing.as_ref()).await?;
+            }
             commit = self.listing.pin(prefix).await?;
         }
         Ok(Listed {
@@ -239,7 +243,8 @@ impl<T: Send + 'static> Ahead<T> {
         let task = tokio::spawn(async move {
             let mut pages = match &source {
                 Source::Written(lines) => lines.all(),
-                Source::Live { prefix } => listing.list(prefix),
+                Source::Live { prefix, from: None } => listing.list(prefix),
+                Source::Live { prefix, from: Some(from) } => listing.list_from(prefix, from),
             };
             while let Some(page) = pages.next().await {
                 if sender.send(page.map(&see)).await.is_err() {

@@ -3,6 +3,8 @@
 //! A mapper is one worker's state: scratch, the partitions it has seen, what it holds back. It is `Send`; several can run
 //! over one program.
 
+mod touched;
+
 use std::ops::Range;
 
 use super::backtrack::{Scratch, TooManySteps, UNSET};

@@ -146,6 +146,7 @@ fn rules(template: &Template, ignore_case: bool) -> Rules {
         exclude: Vec::new(),
         pick: Vec::new(),
         rules: vec![rule],
+        lookups: Vec::new(),
         tests: Vec::new(),
     };
     Rules {

@@ -10,8 +10,9 @@ use super::Partition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::map::group::Group;
 use crate::rules::table::{Layout, LayoutPart, Table};
+use crate::rules::wanted::{Allowed, Wanted};
 use crate::uri::Uri;
-use crate::value::{PartitionType, PartitionValue, hive_unescape};
+use crate::value::{PartitionType, PartitionValue, hive_escape, hive_unescape};
 
 /// The base name of every manifest.
 pub const MANIFEST: &str = "symlink.txt";
@@ -94,6 +95,38 @@ impl Shape {
         let mut values = vec![None; self.columns.len()];
         self.read(&self.parts, directory, &mut values).then_some(())?;
         values.into_iter().collect()
+    }
+
+    /// What the keys of the wanted partitions begin with, sorted, none inside another.
+    pub fn prefixes(&self, wanted: &Wanted) -> Vec<String> {
+        let mut all: Vec<String> = wanted.exact().map(|values| self.directory(values) + MANIFEST).collect();
+        all.extend(wanted.open().flat_map(|columns| self.begins(columns)));
+        all.sort_unstable();
+        all.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
+        all
+    }
+
+    /// What the directories begin with whose columns may be these.
+    fn begins(&self, columns: &[Allowed]) -> Vec<String> {
+        /// Texts that one set of columns may split into.
+        const MAX: usize = 100;
+        let mut begins = vec![String::new()];
+        for part in &self.parts {
+            let (texts, ends) = match part {
+                LayoutPart::Text(text) => (vec![text.clone()], false),
+                LayoutPart::Column(index) => match columns[*index].values() {
+                    Some(values) if values.len() * begins.len() <= MAX => {
+                        (values.iter().map(|value| value.escaped().into_owned()).collect(), false)
+                    }
+                    _ => (vec![hive_escape(columns[*index].common()).into_owned()], true),
+                },
+            };
+            begins = begins.iter().flat_map(|begin| texts.iter().map(move |text| format!("{begin}{text}"))).collect();
+            if ends {
+                break;
+            }
+        }
+        begins
     }
 
     /// `region=amer dt=2024-01-05`, for a person; `the whole table` where there is no partition column.

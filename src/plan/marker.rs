@@ -45,10 +45,6 @@ pub struct Marker {
     /// after it, even if it ended as it began.
     #[serde(default)]
     pub runs: u64,
-    /// When it was made, in seconds since 1970 by the store's clock: since when a directory that it does not name has not
-    /// been current, nothing says if that was before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made: Option<i64>,
     pub applied: Option<Applied>,
     /// Set before the first write of an apply and taken away after its last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +78,7 @@ impl Applied {
         Applied {
             plan: id.to_owned(),
             as_of: as_of.to_owned(),
-            counts: plan.after,
+            counts: plan.totals.unwrap_or(plan.after),
             commits,
             snapshot: plan.snapshot.clone(),
         }
@@ -132,7 +128,6 @@ impl Marker {
             current: String::new(),
             replaced: None,
             runs: 0,
-            made: None,
             applied: None,
             unfinished: None,
             lease: None,
@@ -235,6 +230,10 @@ fn rules_digest(table: &Table) -> String {
     digest.field(&format!("{:?}", table.skip));
     digest.field(&format!("{:?}", table.pick));
     table.exclude.iter().for_each(|exclude| digest.field(&exclude.source));
+    for (key, value) in table.lookups.iter().flat_map(|lookup| &lookup.entries) {
+        digest.field(key);
+        digest.field(value);
+    }
     digest.finish()
 }
 

@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod marker;
 pub mod merge;
 pub mod moves;
+pub mod partial;
 pub mod switch;
 pub mod traps;
 
@@ -66,6 +67,9 @@ pub struct TablePlan {
     pub columns: Vec<String>,
     pub before: Counts,
     pub after: Counts,
+    /// Where only some partitions were looked at, and `before` and `after` are theirs: what all hold afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Counts>,
     /// Lines that go from one partition to another; they are taken away before they are added.
     pub moved_lines: u64,
     /// Whether an earlier apply began and did not end.

@@ -19,11 +19,12 @@ use super::keys::{self, NAME};
 use super::location;
 use super::mend;
 use super::rule::{self, Context, Head, Level, RuleDraft, SetEntry, WhereEntry};
+use super::set::{Expression, Filter};
 use super::shape::{self, Name, Node, Scalar, Text, did_you_mean};
 use super::sound::{self, Sound};
 use super::table::{
     Access, Claim, Column, Engine, Exclude, Format, Layout, Limits, ListingSource, Lookup, OnTrap, Partitions, Pick,
-    PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl, access,
+    PickOne, Publish, Removed, Rules, Skip, Table, Test, UserDdl, ValueSource, access,
 };
 use crate::error::{Error, Result};
 use crate::uri::{Bucket, Scheme, Shown, Uri};
@@ -391,8 +392,10 @@ impl<'c> Reader<'c> {
             exclude: head.exclude.clone(),
             pick: head.pick.iter().map(|(pick, _)| pick.clone()).collect(),
             rules: rules.iter().filter_map(|draft| draft.rule.clone()).collect(),
+            lookups: Vec::new(),
             tests,
         };
+        table.lookups = looked_up(&table, &self.context.lookups);
         table.publish = publish(&layers, &table);
         check::table(&self.context, &table, &head, &own, &data.column_spans, &rules, &mut self.found);
         catalog::check(&table, &name, location_text.as_ref(), &own, &data.column_spans, &mut self.found);
@@ -809,6 +812,17 @@ fn publish(layers: &Layers<'_, '_>, table: &Table) -> Publish {
         None if table.is_switched_at_once() && table.lists_lakefs() => Publish::Switch,
         _ => Publish::Refresh,
     }
+}
+
+/// The lookups that a table's values are looked up in.
+fn looked_up(table: &Table, lookups: &[Lookup]) -> Vec<Lookup> {
+    let values = table.rules.iter().flat_map(|rule| &rule.values).filter_map(|value| match value {
+        ValueSource::Expression(expression) => Some(expression),
+        ValueSource::Capture(_) => None,
+    });
+    let filters: Vec<&Filter> = values.flat_map(Expression::holes).flat_map(|hole| &hole.filters).collect();
+    let is_used = |at: usize| filters.iter().any(|filter| **filter == Filter::Lookup(at));
+    (0..).zip(lookups).filter(|(at, _)| is_used(*at)).map(|(_, lookup)| lookup.clone()).collect()
 }
 
 fn skip(layers: &Layers<'_, '_>) -> Skip {

@@ -95,14 +95,14 @@ impl From<Uri> for Reach {
 
 /// Whether the markers that `rule` waits for have a say for its own partitions only: no other rule gets what it leaves.
 fn marker_follows(rules: &Rules, table: &Table, rule: &Rule) -> bool {
-    let apart = |other: &Rule| {
-        let others = other.openings();
-        rule.openings()
-            .iter()
-            .all(|own| others.iter().all(|other| !own.is_prefix_of(other) && !other.is_prefix_of(own)))
-    };
     let others = rules.tables.iter().filter(|other| rules.claim == Claim::First || other.name == table.name);
-    others.flat_map(|table| &table.rules).filter(|other| !std::ptr::eq(*other, rule)).all(apart)
+    others.flat_map(|table| &table.rules).filter(|other| !std::ptr::eq(*other, rule)).all(|other| apart(rule, other))
+}
+
+/// Whether no object can be taken by both.
+pub fn apart(one: &Rule, other: &Rule) -> bool {
+    let others = other.openings();
+    one.openings().iter().all(|own| others.iter().all(|other| !own.is_prefix_of(other) && !other.is_prefix_of(own)))
 }
 
 /// One rule, held against what its table's partition columns may be.

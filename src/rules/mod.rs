@@ -17,6 +17,7 @@ pub mod invert;
 pub mod keys;
 pub(crate) mod location;
 mod mend;
+pub mod only;
 pub mod order;
 mod rule;
 mod sample;

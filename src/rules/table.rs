@@ -119,6 +119,8 @@ pub struct Table {
     pub pick: Vec<Pick>,
     /// In the order of the text: the first that matches takes the object.
     pub rules: Vec<Rule>,
+    /// Those of [`Rules::lookups`] that its values are looked up in.
+    pub lookups: Vec<Lookup>,
     pub tests: Vec<Test>,
 }
 

@@ -37,13 +37,14 @@ impl Wanted {
             || self.any_of.iter().any(|all| all.iter().zip(values).all(|(allowed, value)| allowed.contains(value)))
     }
 
-    /// The partitions that are said by their values; [`Wanted::is_open`] says whether there are others.
+    /// The partitions that are said by their values.
     pub fn exact(&self) -> impl ExactSizeIterator<Item = &[PartitionValue]> {
         self.exact.iter().map(Vec::as_slice)
     }
 
-    pub fn is_open(&self) -> bool {
-        !self.any_of.is_empty()
+    /// Those that are said by what their columns may be.
+    pub fn open(&self) -> impl ExactSizeIterator<Item = &[Allowed]> {
+        self.any_of.iter().map(Vec::as_slice)
     }
 
     /// What columns may be, one set after the other: together they are all of it.
@@ -147,6 +148,12 @@ impl Allowed {
         self.not_null = true;
     }
 
+    /// The one value that it may be, where that is said.
+    pub fn only(&self) -> Option<&PartitionValue> {
+        let values = self.values.as_ref()?;
+        values.first().filter(|_| values.len() == 1)
+    }
+
     pub fn is_any(&self) -> bool {
         *self == Allowed::any(self.order)
     }
@@ -166,7 +173,7 @@ impl Allowed {
     }
 
     /// All values that it may be, where they are few.
-    pub(super) fn values(&self) -> Option<Vec<PartitionValue>> {
+    pub fn values(&self) -> Option<Vec<PartitionValue>> {
         /// Whole numbers between two bounds that are taken one by one.
         const MAX_BETWEEN: i64 = 400;
         if let Some(values) = &self.values {
@@ -207,7 +214,7 @@ impl Allowed {
     }
 
     /// What every value begins with, where values compare by bytes.
-    pub(super) fn common(&self) -> &str {
+    pub fn common(&self) -> &str {
         let (Some(low), Some(high)) = (self.least(), &self.high) else { return "" };
         let same = low.char_indices().zip(high.text.chars()).find(|((_, a), b)| a != b);
         &low[..same.map_or(low.len().min(high.text.len()), |((at, _), _)| at)]

@@ -6,6 +6,7 @@ mod ask;
 mod at_once;
 mod here;
 mod json;
+mod partial;
 mod plan;
 mod prune;
 mod refused;

@@ -59,6 +59,7 @@ pub fn table(name: &str, columns: &[&str], rules: u32) -> Table {
         exclude: vec![],
         pick: vec![],
         rules: (1..=rules).map(rule).collect(),
+        lookups: vec![],
         tests: vec![],
     }
 }

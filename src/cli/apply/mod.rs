@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::ask::{ask, unless_interrupted};
 use super::plan::args::{LockingArgs, PlanningArgs};
 use super::plan::draw::{Drawn, DrawnTable};
+use super::plan::partial::PartialArgs;
 use super::plan::saved::Saved;
 use super::plan::show::{self, counted};
 use super::plan::{draw, iso, refuse};
@@ -45,6 +46,9 @@ pub struct ApplyArgs {
     planning: PlanningArgs,
 
     #[command(flatten)]
+    partial: PartialArgs,
+
+    #[command(flatten)]
     locking: LockingArgs,
 
     /// Manifests written at once
@@ -61,8 +65,17 @@ impl ApplyArgs {
 }
 
 /// What has been decided when a plan was saved.
-const NOT_WITH_A_PLAN: [&str; 7] =
-    ["accept_moves", "adopt", "create_database", "full", "allow_empty", "allow_removals", "unmatched"];
+const NOT_WITH_A_PLAN: [&str; 9] = [
+    "accept_moves",
+    "adopt",
+    "create_database",
+    "full",
+    "allow_empty",
+    "allow_removals",
+    "unmatched",
+    "only",
+    "touched",
+];
 
 /// # Errors
 /// As [`draw`], [`apply::saved::look`] and [`apply::table`]; `Usage` where there is nobody to ask.
@@ -77,7 +90,7 @@ pub async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit> {
 async fn drawn(global: &Global, args: &ApplyArgs) -> Result<Exit> {
     let rules = rule_file::load(global).await?;
     let options = args.options(global, &random_id()?)?;
-    let drawn = unless_interrupted(global, draw(global, &rules, &args.planning, Some(&options))).await?;
+    let drawn = unless_interrupted(global, draw(global, &rules, &args.planning, &args.partial, Some(&options))).await?;
     publish(global, &rules, drawn, &options, args.yes).await
 }
 

@@ -28,7 +28,7 @@ use crate::store::{Store, Stores};
 use crate::uri::{Scheme, Uri};
 
 /// Tables planned at once.
-const TABLES: usize = 8;
+pub(super) const TABLES: usize = 8;
 
 /// A plan, and all that is said of it.
 pub struct Drawn {
@@ -40,6 +40,8 @@ pub struct Drawn {
     pub left_out: Shapes,
     /// Tables that lie beside these, and that no table of the file is.
     pub gone: Vec<Left>,
+    /// Where only some partitions were looked at: which, as the user said it.
+    pub only: Option<String>,
 }
 
 /// One table's part.
@@ -91,7 +93,7 @@ impl Drawn {
 }
 
 /// A place where manifests are to lie, as it was before the listing began.
-struct Place {
+pub(super) struct Place {
     location: Uri,
     store: Arc<dyn Store>,
     catalog: Option<Arc<dyn Catalog>>,
@@ -138,7 +140,7 @@ pub async fn draw(
         && let Some(tables) = unchanged(rules, &places, &planning).await?
     {
         let (as_of, left_out) = (mapped::now_s(), Shapes::new(rules));
-        return Ok(Drawn { as_of, listed: Vec::new(), tables, left_out, gone });
+        return Ok(Drawn { as_of, listed: Vec::new(), tables, left_out, gone, only: None });
     }
     let progress = Progress::start(global);
     let mapped = mapped::all(rules, sources, also, &mut |at| progress.listing(at)).await?;
@@ -158,10 +160,9 @@ pub async fn draw(
     }
     for removed in &rules.removed {
         let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
-        planning.catalog = catalogs.open_any(rules.catalog.as_ref()).await?;
         drawn.extend(draw_removed(removed, store, &planning).await?);
     }
-    Ok(Drawn { as_of, listed, tables: drawn, left_out, gone })
+    Ok(Drawn { as_of, listed, tables: drawn, left_out, gone, only: None })
 }
 
 /// A digest of all that decides the tables' lines, where a commit stands for every object: `None` where anything that is
@@ -227,7 +228,7 @@ fn commits(table: &Table, listed: &[Listed]) -> Vec<String> {
     commits
 }
 
-async fn place(
+pub(super) async fn place(
     location: &Uri,
     store: Arc<dyn Store>,
     catalog: Option<Arc<dyn Catalog>>,
@@ -248,7 +249,12 @@ fn refusal_aside<T>(done: Result<T>) -> Result<Result<T>> {
     }
 }
 
-async fn draw_table(table: &Table, place: Place, mapped: MappedTable, planning: &Planning) -> Result<DrawnTable> {
+pub(super) async fn draw_table(
+    table: &Table,
+    place: Place,
+    mapped: MappedTable,
+    planning: &Planning,
+) -> Result<DrawnTable> {
     let mut refusals = mapped.refusals(table);
     let MappedTable { groups, traps, trapped, shared, .. } = mapped;
     let TableGroups { refused: skipped, left, .. } = groups;

@@ -33,6 +33,8 @@ struct Document<'d> {
     as_of: String,
     refused: bool,
     changes: bool,
+    /// `--only`, `--touched`: which partitions were looked at; `null`: all.
+    only: Option<&'d str>,
     listing: Vec<Listing<'d>>,
     tables: Vec<Table<'d>>,
     left_out: Vec<LeftOut<'d>>,
@@ -82,6 +84,8 @@ struct Planned<'d> {
     columns: &'d [String],
     before: Counts,
     after: Counts,
+    /// Where only some partitions were looked at, and those counts are theirs: what all hold afterwards.
+    totals: Option<Counts>,
     moved_lines: u64,
     unfinished: bool,
     /// Where the kind is `switch`.
@@ -177,6 +181,7 @@ impl<'d> Document<'d> {
             as_of: iso(drawn.as_of),
             refused: drawn.is_refused(),
             changes: !drawn.is_empty(),
+            only: drawn.only.as_deref(),
             listing: drawn.listed.iter().map(listing).collect(),
             tables: drawn.tables.iter().map(table).collect(),
             left_out: drawn.left_out.reasons().map(|(why, count)| left_out(&drawn.left_out, why, count)).collect(),
@@ -231,6 +236,7 @@ fn planned<'p>(plan: &'p TablePlan, location: &Uri) -> Planned<'p> {
         columns: &plan.columns,
         before: plan.before,
         after: plan.after,
+        totals: plan.totals,
         moved_lines: plan.moved_lines,
         unfinished: plan.unfinished,
         commits: &plan.commits,
@@ -266,6 +272,7 @@ fn changed(change: &Change) -> Changed<'_> {
 fn refusal(error: &Error) -> Refusal<'_> {
     let kind = match error.kind() {
         ErrorKind::Brake => "brake",
+        ErrorKind::Partial => "partial",
         ErrorKind::Moves => "moves",
         ErrorKind::Ownership => "ownership",
         ErrorKind::Trap => "trap",

@@ -3,6 +3,7 @@
 pub(super) mod args;
 pub(super) mod draw;
 pub(super) mod json;
+pub(super) mod partial;
 pub(super) mod saved;
 pub(super) mod show;
 mod unmatched;
@@ -10,6 +11,7 @@ mod unmatched;
 use std::path::PathBuf;
 
 use self::args::PlanningArgs;
+use self::partial::PartialArgs;
 use self::saved::Saved;
 use self::unmatched::Unmatched;
 use super::{Exit, Global, Output, rule_file};
@@ -36,13 +38,16 @@ pub struct PlanArgs {
 
     #[command(flatten)]
     planning: PlanningArgs,
+
+    #[command(flatten)]
+    partial: PartialArgs,
 }
 
 /// # Errors
 /// As [`draw::draw`]; the last refusal, once the others have been shown.
 pub async fn run(global: &Global, args: &PlanArgs) -> Result<Exit> {
     let rules = rule_file::load(global).await?;
-    let drawn = draw(global, &rules, &args.planning, None).await?;
+    let drawn = draw(global, &rules, &args.planning, &args.partial, None).await?;
     let id = random_id()?;
     let (changes, refused) = (!drawn.is_empty(), drawn.is_refused());
     let mut out = if args.json { Output::bytes() } else { Output::text() };
@@ -71,11 +76,17 @@ pub(super) async fn draw(
     global: &Global,
     rules: &Rules,
     args: &PlanningArgs,
+    partial: &PartialArgs,
     run: Option<&Options>,
 ) -> Result<draw::Drawn> {
     let planning = args.planning(rules)?;
-    let sources = Sources::open(rules, &global.listing)?;
     let mut unmatched = Unmatched::create(args.unmatched.as_deref())?;
+    if let Some(partial) = partial.partial(rules)? {
+        let drawn = partial::draw(global, rules, &partial, planning, &mut unmatched, run).await?;
+        unmatched.finish()?;
+        return Ok(drawn);
+    }
+    let sources = Sources::open(rules, &global.listing)?;
     let relist = args.unmatched.is_some() || planning.full || planning.adopt;
     let drawn = draw::draw(global, rules, &sources, planning, &mut unmatched, run, relist).await?;
     unmatched.finish()?;

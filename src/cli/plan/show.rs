@@ -36,6 +36,9 @@ const SHAPES_SHOWN: usize = 4;
 
 /// Prints it; `all` shows every change and every shape.
 pub fn show(out: &mut Output, drawn: &Drawn, all: bool) -> Result<()> {
+    if let Some(only) = &drawn.only {
+        write_wrapped(out, "only     ", 9, only)?;
+    }
     listing(out, drawn)?;
     writeln!(out)?;
     let tables: Vec<(&str, Option<&TablePlan>)> =
@@ -65,6 +68,12 @@ pub fn show_saved(out: &mut Output, plans: &[(&TablePlan, &dyn Store)], all: boo
 }
 
 fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
+    if let Some(prefixes) = many_prefixes(drawn) {
+        return writeln!(out, "listing  {prefixes}");
+    }
+    if drawn.listed.is_empty() && drawn.only.is_some() {
+        return writeln!(out, "listing  nothing: no rule gives such partitions");
+    }
     if drawn.listed.is_empty() && !drawn.tables.is_empty() {
         return writeln!(out, "listing  nothing: the commits and the rules are those of the last apply");
     }
@@ -90,6 +99,19 @@ fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+/// All prefixes of some partitions in one line, where they are many.
+fn many_prefixes(drawn: &Drawn) -> Option<String> {
+    /// Prefixes that have a line each.
+    const MAX: usize = 8;
+    let first = drawn.listed.first().filter(|_| drawn.only.is_some() && drawn.listed.len() > MAX)?;
+    let prefix = first.prefix.as_ref().map_or_else(String::new, Uri::shown);
+    let keys: u64 = drawn.listed.iter().map(|listed| listed.keys).sum();
+    let asked: u64 = drawn.listed.iter().map(|listed| listed.requests.lists + listed.requests.gets).sum();
+    let requests = if asked == 0 { String::new() } else { format!("   {}", counted(asked, "request")) };
+    let more = counted(drawn.listed.len() as u64 - 1, "prefix").replace("prefixs", "prefixes");
+    Some(format!("{} and {more} more   {}{requests}", shortened(&prefix, 40), counted(keys, "key")))
 }
 
 /// As many digits of a commit as people pass on.
@@ -123,7 +145,11 @@ fn table(out: &mut Output, name: &str, plan: Option<&TablePlan>, all: bool) -> R
         Kind::Switch => "switch ",
         Kind::Remove => "remove ",
     };
-    let partitions = counted(plan.after.partitions.max(plan.before.partitions), "partition");
+    let looked_at = plan.after.partitions.max(plan.before.partitions);
+    let partitions = match plan.totals {
+        Some(totals) => format!("{} of {}", grouped(looked_at), counted(totals.partitions.max(looked_at), "partition")),
+        None => counted(looked_at, "partition"),
+    };
     let change = match changes {
         0 => "none changes".to_owned(),
         1 => "1 changes".to_owned(),
@@ -446,7 +472,9 @@ fn gone(out: &mut Output, drawn: &Drawn) -> Result<()> {
 /// What it comes to: counts, requests, dollars, and what readers see.
 fn summary(out: &mut Output, plans: &[(&TablePlan, &dyn Store)]) -> Result<()> {
     if !plans.iter().any(|(plan, _)| plan.writes()) {
-        return writeln!(out, "{STRONG}no change{STRONG:#}: what is published is what the rules say");
+        let whole = !plans.iter().any(|(plan, _)| plan.totals.is_some());
+        let of = if whole { "what is published" } else { "what is published of these partitions" };
+        return writeln!(out, "{STRONG}no change{STRONG:#}: {of} is what the rules say");
     }
     let count = |action| plans.iter().map(|(plan, _)| plan.count(action) as u64).sum::<u64>();
     let actions = [(Action::Create, "to add"), (Action::Change, "to change"), (Action::Empty, "to empty")];

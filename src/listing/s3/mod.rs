@@ -89,6 +89,11 @@ impl Listing for S3 {
         self.pages(prefix, self.page_size).stream()
     }
 
+    fn list_from<'a>(&'a self, prefix: &Uri, from: &str) -> BoxStream<'a, Result<Page>> {
+        let after = just_before(from);
+        Pages::new(self.connection.clone(), self.counts.clone(), prefix, after.as_deref(), self.page_size).stream()
+    }
+
     async fn any(&self, prefix: &Uri) -> Result<bool> {
         Ok(self.pages(prefix, 1).stream().try_next().await?.is_some())
     }
@@ -99,6 +104,17 @@ impl Listing for S3 {
 
     async fn upkeep(&self, bucket: &Bucket) -> Option<Upkeep> {
         lifecycle::upkeep(&self.connection, &self.counts, bucket).await
+    }
+}
+
+/// A key before `key`, and behind about everything that lies before it: what is asked for comes strictly behind one.
+fn just_before(key: &str) -> Option<String> {
+    let (at, last) = key.char_indices().next_back()?;
+    let less = char::from_u32(u32::from(last).checked_sub(1)?).filter(|less| !less.is_control());
+    let before = &key[..at];
+    match less {
+        Some(less) => Some(format!("{before}{less}~")),
+        None => Some(before.to_owned()).filter(|before| !before.is_empty()),
     }
 }
 
