@@ -191,6 +191,42 @@ fn a_saved_plan_registers_what_it_showed_or_is_stale() {
     shop.settles();
 }
 
+/// What was looked at is done where it was planned, and registered as it was: any other setting makes the plan stale.
+#[test]
+fn a_saved_plan_is_held_to_every_setting_of_its_catalog() {
+    let shop = Shop::applied();
+    shop.glue.database("other");
+    shop.s3.insert("data", "latam/taxes.csv", "id,amount\n1,2.0\n");
+    shop.run("plan --out a.plan").says(0, &["+ 1 partition registered"]);
+    let catalog =
+        |line: &str| RULES.replace("region   = \"eu-west-1\"\n", &format!("region   = \"eu-west-1\"\n{line}\n"));
+    let table = |line: &str| RULES.replace("[table.taxes]\n", &format!("[table.taxes]\n{line}\n"));
+    let changed = [
+        RULES.replace("\"sales\"", "\"other\""),
+        RULES.replace("eu-west-1", "eu-west-2"),
+        catalog("profile = \"other\""),
+        catalog("endpoint = \"http://127.0.0.1:9\""),
+        catalog("catalog_id = \"210987654321\""),
+        table("catalog = { type = \"none\" }"),
+        table("catalog = { type = \"hive\", uri = \"thrift://127.0.0.1:9083\" }"),
+        table("partitions = \"projection\""),
+        table("comment = \"all taxes\""),
+        table("properties = { source = \"us\" }"),
+        RULES.replace("bigint the id", "bigint another id"),
+    ];
+    for rules in &changed {
+        assert_ne!(rules, RULES);
+        shop.rules(rules);
+        shop.glue.forget_calls();
+        shop.run("apply a.plan")
+            .says(4, &["says of `taxes` has changed since the plan was made", "nothing was written"]);
+        assert_eq!(shop.glue.calls(), [""; 0], "{rules}");
+    }
+    shop.rules(&RULES.replace("[defaults]", "# other words\n[defaults]"));
+    shop.run("apply a.plan").says(0, &["✓ 1 partition registered"]);
+    shop.settles();
+}
+
 #[test]
 fn what_glue_refuses_of_one_partition_is_said_and_the_next_run_ends_it() {
     let shop = Shop::applied();

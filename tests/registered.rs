@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use restitch::apply::planning::{Planned, Planning};
-use restitch::apply::{self, Options, prune};
+use restitch::apply::{self, Options, current, prune};
 use restitch::catalog::memory::{Fault, Memory as Catalog, Operation};
 use restitch::catalog::{Catalog as _, EXTERNAL_TABLE};
 use restitch::error::{Error, ErrorKind, Result};
 use restitch::map::group::TableGroups;
 use restitch::plan::TablePlan;
 use restitch::plan::catalog::{CatalogPlan, PartitionAction, PartitionDefinition, TableChange, TableDefinition};
-use restitch::rules::table::{CatalogService, CatalogSettings, Column, Partitions, Publish, Table};
+use restitch::rules::table::{CatalogService, CatalogSettings, Column, Partitions, Publish, Removed, Table};
 use restitch::store::memory::Memory as Store;
 
 use restitch::uri::Uri;
@@ -713,4 +713,89 @@ async fn a_saved_plan_that_leaves_the_table_alone_goes_stale_with_it() {
     let options = Options { catalog: Some(Arc::new(world.catalog.clone())), ..Options::new("a-plan").unwrap() };
     let error = apply::saved::look(&world.store, &plan, &options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stale);
+}
+
+/// Readers have changed over, the marker does not say so yet: a table is not half removed, nor are its lines left behind.
+#[tokio::test(start_paused = true)]
+async fn a_table_is_not_removed_in_the_middle_of_a_switch() {
+    let world = World::switched_at_once(&["region string"]);
+    let removed = Removed { name: "taxes".to_owned(), location: world.table.location.clone().unwrap() };
+    let planned = async || current::removed(&world.store, &removed, &world.planning()).await.unwrap().unwrap();
+    world.publish_lines(&[("amer", &["s3://d/1", "s3://d/2"])], &world.planning()).await;
+    let moved: &[(&str, &[&str])] = &[("amer", &["s3://d/1"]), ("emea", &["s3://d/2"])];
+    let plan = world.planned_lines(moved, &world.planning()).await.plan.unwrap();
+    world.catalog.set_script(|call| (call.operation == Operation::UpdateTable).then_some(Fault::KilledAfter));
+    assert!(tokio::time::timeout(Duration::from_secs(30), world.carry_out(plan)).await.is_err(), "it is killed");
+    world.catalog.clear_script();
+    world.store.advance(61);
+    let refusals = planned().await.refusals;
+    assert_eq!(refusals.len(), 1, "{refusals:?}");
+    assert_eq!((refusals[0].kind(), refusals[0].exit_code()), (ErrorKind::Ownership, 3));
+    world.publish_lines(moved, &world.planning()).await;
+    let planned = planned().await;
+    assert!(planned.refusals.is_empty(), "{:?}", planned.refusals);
+    published::carry_out(&world.store, planned, &Options::new("a-removal").unwrap()).await.unwrap();
+    assert!(world.read().values().all(String::is_empty), "{:?}", world.read());
+}
+
+/// Nothing of a table that has left the rule file is kept for readers of its table in the catalog.
+#[tokio::test]
+async fn prune_takes_all_of_a_removed_table_whatever_the_catalog_names() {
+    let world = World::switched_at_once(&["region string"]);
+    let removed = Removed { name: "taxes".to_owned(), location: world.table.location.clone().unwrap() };
+    world.publish_lines(&[("amer", &["s3://d/1", "s3://d/2"])], &world.planning()).await;
+    let old = world.there().0;
+    world.publish_lines(&[("amer", &["s3://d/1"]), ("emea", &["s3://d/2"])], &world.planning()).await;
+    let planned = current::removed(&world.store, &removed, &world.planning()).await.unwrap().unwrap();
+    published::carry_out(&world.store, planned, &Options::new("a-removal").unwrap()).await.unwrap();
+    world.catalog.edit("taxes", |table| *table = old.clone());
+    world.store.advance(25 * 60 * 60);
+    let options = Options { catalog: Some(Arc::new(world.catalog.clone())), ..Options::new("a-prune").unwrap() };
+    let pruning = prune::of_removed(&world.store, None, &removed).await.unwrap().unwrap();
+    assert!(pruning.whole);
+    prune::carry_out(&world.store, &pruning, &options).await.unwrap();
+    assert!(world.store.snapshot().is_empty(), "{:?}", world.store.snapshot().keys());
+}
+
+/// A directory that was refreshed where it stands holds something else than its name says: queries may still read it.
+#[tokio::test]
+async fn a_switch_back_takes_another_directory_than_one_that_has_changed_since() {
+    let world = World::switched_at_once(&["region string"]);
+    let first: &[(&str, &[&str])] = &[("amer", &["s3://d/1", "s3://d/2"]), ("emea", &["s3://d/3"])];
+    let second: &[(&str, &[&str])] = &[("amer", &["s3://d/1"]), ("emea", &["s3://d/2", "s3://d/3"])];
+    world.publish_lines(first, &world.planning()).await;
+    let named = world.publish_lines(second, &world.planning()).await.directory().unwrap();
+    let more = [second, &[("mea", &["s3://d/4"])]].concat();
+    world.publish_lines(&more, &world.planning()).await;
+    let mut planning = world.planning();
+    (planning.allowed.empty, planning.allowed.removals) = (true, true);
+    world.publish_lines(first, &planning).await;
+    let as_it_was = world.store.snapshot();
+    let again = world.publish_lines(second, &planning).await.directory().unwrap();
+    assert_ne!(again, named);
+    assert_eq!(world.read()["emea"], "s3://d/2\ns3://d/3\n");
+    let now = world.store.snapshot();
+    let untouched = as_it_was.iter().filter(|(uri, _)| uri.key.starts_with(&named.key));
+    assert!(untouched.clone().count() == 3 && untouched.into_iter().all(|(uri, body)| now.get(uri) == Some(body)));
+}
+
+/// Without its marker nothing says since when a directory is not current: the day begins with the new marker.
+#[tokio::test]
+async fn a_directory_stays_for_a_day_after_its_marker_was_made_anew() {
+    let world = World::switched_at_once(&["region string"]);
+    let lines: &[(&str, &[&str])] = &[("amer", &["s3://d/1"]), ("emea", &["s3://d/2"])];
+    world.publish_lines(&[("amer", &["s3://d/1", "s3://d/2"])], &world.planning()).await;
+    world.publish_lines(lines, &world.planning()).await;
+    world.store.advance(3 * 24 * 60 * 60);
+    let look = async || prune::of_table(&world.store, None, &world.table).await.unwrap().unwrap();
+    let options = Options { catalog: Some(Arc::new(world.catalog.clone())), ..Options::new("a-prune").unwrap() };
+    prune::carry_out(&world.store, &look().await, &options).await.unwrap();
+    assert!(world.store.remove(&world.table.location.as_ref().unwrap().join("_restitch.json")));
+    world.publish_lines(lines, &world.planning()).await;
+    let pruning = look().await;
+    assert_eq!((pruning.replaced.len(), pruning.replaced_lately), (0, 1), "queries may still read it");
+    world.store.advance(12 * 60 * 60);
+    world.publish_lines(&[lines, &[("mea", &["s3://d/4"])]].concat(), &world.planning()).await;
+    world.store.advance(13 * 60 * 60);
+    assert_eq!(look().await.replaced.len(), 1, "another apply does not make the day longer");
 }

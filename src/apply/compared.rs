@@ -7,6 +7,7 @@ use futures::{StreamExt, stream};
 
 use super::lease::Found;
 use super::planning::Planning;
+use super::switch::can_hold;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Object;
 use crate::plan::brakes;
@@ -14,7 +15,7 @@ use crate::plan::manifest::{self, Desired, MARKER, PROBE, Shape};
 use crate::plan::marker::Marker;
 use crate::plan::merge::{Merge, Published, Step};
 use crate::plan::moves::Move;
-use crate::plan::switch::{self, Reason, Switch};
+use crate::plan::switch::{self, Expected, Reason, Switch};
 use crate::plan::{Action, Draft, Kind, Requirement, Seen, TablePlan};
 use crate::rules::wanted::Wanted;
 use crate::store::Store;
@@ -22,6 +23,9 @@ use crate::uri::{Shown, Uri};
 
 /// Published bodies read at once.
 const READS: usize = 64;
+
+/// Names tried for the directory of a switch.
+const NAMES: usize = 32;
 
 /// Foreign keys shown.
 const SAMPLES: usize = 3;
@@ -215,12 +219,13 @@ impl Compared {
         Ok(suspects.moves(|at| &changes[at as usize].body))
     }
 
-    /// A plan that puts everything into a directory of its own.
+    /// A plan that puts everything into a directory of its own: a new one, or one that a run which was cut off began so.
     ///
     /// # Errors
-    /// `Unsupported` where there can be no directory beside the location, or where its keys would be too long.
-    pub(super) fn switch(
+    /// `Unsupported` where there can be no directory beside the location, or where its keys would be too long; of the store.
+    pub(super) async fn switch(
         mut self,
+        store: &dyn Store,
         reason: Reason,
         location: &Uri,
         found: &Found,
@@ -229,14 +234,14 @@ impl Compared {
         let before = found.marker.clone();
         let kept = self.draft.kept();
         let all = switch::expected(&kept, &self.draft.changes);
-        marker.current = switch::directory(&marker, &all, &before.current);
-        let directory = marker.directory(location);
         let table = &marker.table;
         if location.key.is_empty() {
             let message = format!("`{}` cannot be switched: nothing lies beside {}", Shown(table), location.shown());
             return Err(Error::new(ErrorKind::Unsupported, message)
                 .help(format!("in [table.{table}]: location = '{}{table}/'", location.raw())));
         }
+        marker.current = free_name(store, &marker, location, &all).await?;
+        let (directory, table) = (marker.directory(location), &marker.table);
         if let Some(long) = all.iter().find(|one| directory.key.len() + one.key.len() > manifest::KEY_LIMIT_BYTES) {
             let message = format!(
                 "`{}` cannot be switched: {} is longer than the {} bytes that S3 takes",
@@ -280,6 +285,21 @@ impl Compared {
 /// Zero-byte objects that consoles and Hadoop make for folders; engines read them as nothing.
 fn is_folder_marker(key: &str, size: Option<u64>) -> bool {
     size == Some(0) && (key.is_empty() || key.ends_with('/') || key.ends_with("_$folder$"))
+}
+
+/// The name of a directory that can come to hold exactly `all`, and is not current.
+///
+/// # Errors
+/// `Ownership` where each of [`NAMES`] names is taken; of the store.
+async fn free_name(store: &dyn Store, marker: &Marker, location: &Uri, all: &[Expected<'_>]) -> Result<String> {
+    for name in switch::directories(marker, all).filter(|name| *name != marker.current).take(NAMES) {
+        if can_hold(store, &location.sibling(&name), all).await? {
+            return Ok(name);
+        }
+    }
+    let (name, location) = (Shown(&marker.table), location.shown());
+    let message = format!("`{name}` cannot be switched: too many directories lie beside {location}");
+    Err(Error::new(ErrorKind::Ownership, message).help("`restitch prune` takes away those not current for over a day"))
 }
 
 fn changed_meanwhile(uri: &Uri) -> Error {

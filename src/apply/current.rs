@@ -10,7 +10,7 @@ use futures::StreamExt;
 use super::compared::{Compared, Looked, Manifests, compare};
 use super::lease::{self, Found};
 use super::planning::{Planned, Planning};
-use super::registration;
+use super::{register, registration};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::map::group::{Group, TableGroups};
@@ -97,7 +97,7 @@ pub async fn table(
     }
     let manifests = planning.catalog.is_some().then(|| compared.manifests());
     let mut plan = match (reason, &found) {
-        (Some(reason), Some(found)) => compared.switch(reason, location, found, wanted)?,
+        (Some(reason), Some(found)) => compared.switch(store, reason, location, found, wanted).await?,
         _ => compared.plan(Kind::Refresh, location, found.as_ref(), wanted),
     };
     plan.snapshot = snapshot;
@@ -126,6 +126,9 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
         return refused(error);
     }
     let Some(shape) = found.marker.shape() else { return refused(no_marker(removed)) };
+    if let Some(error) = half_switched(&found, location, planning).await? {
+        return refused(error);
+    }
     let current = &found.marker.directory(location);
     let looked = Looked::all(current);
     let mut compared = compare(store, &looked, Draft::new(shape.clone()), shape, Vec::new()).await?;
@@ -390,6 +393,26 @@ fn under_way(found: &Found, table: &str) -> Option<Error> {
 fn begun(table: &str) -> Error {
     Error::new(ErrorKind::Leased, format!("another run has begun to write to `{table}` meanwhile"))
         .help("`restitch plan` again when it is done")
+}
+
+/// A switch that was cut off after readers of the catalog had changed over: the marker does not know their directory.
+async fn half_switched(found: &Found, location: &Uri, planning: &Planning) -> Result<Option<Error>> {
+    let marker = &found.marker;
+    let (Some(catalog), Some(_)) = (&planning.catalog, &marker.unfinished) else { return Ok(None) };
+    let Some(entry) = register::entry(catalog.as_ref(), marker).await? else { return Ok(None) };
+    let (there, here) = (register::directory(&entry), marker.directory(location));
+    if !entry.table.is_owned_by(&marker.table, marker.project.as_deref()) || there.starts_with(&here.raw()) {
+        return Ok(None);
+    }
+    let name = Shown(&marker.table);
+    let message = format!("an apply of `{name}` did not end, and {} may lead readers past its marker", catalog.shown());
+    let error = Error::new(ErrorKind::Ownership, message);
+    Ok(Some(
+        error
+            .note(format!("readers look in {}", Shown(&there)))
+            .note(format!("the marker says {}", here.shown()))
+            .help(format!("put [table.{name}] back into the file and `restitch apply`; then take it out")),
+    ))
 }
 
 fn no_marker(removed: &Removed) -> Error {

@@ -146,6 +146,7 @@ impl<'a> Held<'a> {
             let mut marker = claim.marker.clone();
             marker.runs = found.as_ref().map_or(0, |found| found.marker.runs).saturating_add(1);
             marker.applied = found.as_ref().and_then(|found| found.marker.applied.clone());
+            marker.made = found.as_ref().and_then(|found| found.marker.made);
             let left_over = found.as_ref().and_then(|found| found.marker.unfinished.clone());
             let ours =
                 (claim.unfinished && options.protocol.unfinished).then(|| Unfinished { plan: options.plan.clone() });
@@ -168,6 +169,9 @@ impl<'a> Held<'a> {
             };
             if condition == Condition::Absent && !options.single_writer && options.protocol.conditions {
                 probe(store, &uri, &body).await?;
+            }
+            if marker.applied.is_none() {
+                marker.made.get_or_insert(written.now);
             }
             let state = Mutex::new(State::new(written, began));
             return Ok(Held { store, uri, options, marker, state });
@@ -228,7 +232,7 @@ impl<'a> Held<'a> {
     /// # Errors
     /// `Conflict` if somebody took the lease over.
     pub async fn free(self, mut marker: Marker) -> Result<()> {
-        (marker.lease, marker.runs) = (None, self.marker.runs);
+        (marker.lease, marker.runs, marker.made) = (None, self.marker.runs, self.marker.made);
         let body = render(&self.uri, &marker)?;
         self.write(&body).await
     }

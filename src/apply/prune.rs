@@ -2,8 +2,9 @@
 //! switch has left for as long, and tables that have left the rules.
 //!
 //! A query that was running when a partition emptied is done by then. Partitions are unregistered before their manifests
-//! go, and only in a table of the catalog that is ours; the table itself stays for a person to drop. Only keys of exactly the table's own shape are ever
-//! deleted, under the same lease as every other write, and only what is still empty when it is looked at again.
+//! go, and only in a table of the catalog that is ours; the table itself stays for a person to drop. Only keys of exactly
+//! the table's own shape are ever deleted, under the same lease as every other write, and only what is still empty when it
+//! is looked at again.
 
 use std::collections::HashMap;
 
@@ -132,8 +133,8 @@ pub async fn carry_out(store: &dyn Store, pruning: &Pruning, options: &Options) 
     }
 }
 
-/// Unregisters and deletes what is still as it was; also says whether nothing is left. What lies in directories that are not current
-/// nobody writes to without this lease.
+/// Unregisters and deletes what is still as it was; also says whether nothing is left. What lies in directories that are
+/// not current nobody writes to without this lease.
 async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>, options: &Options) -> Result<(u64, bool)> {
     held.check()?;
     let known: HashMap<&str, &Gone> = pruning.gone.iter().map(|gone| (gone.key.as_str(), gone)).collect();
@@ -161,6 +162,8 @@ async fn delete(store: &dyn Store, pruning: &Pruning, held: &Held<'_>, options: 
         register::forget(catalog, &entry, &pruning.marker, &values, || held.check()).await?;
         named = Some(register::directory(&entry));
     }
+    // Of a table that has left the rules nothing stays for readers.
+    let named = named.filter(|_| !pruning.whole);
     let is_named = |old: &&Old| named.as_ref().is_some_and(|named| named.starts_with(&old.directory.raw()));
     let replaced = pruning.replaced.iter().filter(|old| !is_named(old));
     let old = |old: &'_ Old| old.manifests.iter().map(|one| old.directory.join(&one.key)).collect::<Vec<_>>();
@@ -220,7 +223,8 @@ async fn look(store: &dyn Store, location: &Uri, shape: &Shape, found: &Found) -
         }
     }
     drop(pages);
-    let since = |old: &Old| old.newest.into_iter().chain(found.marker.replaced.as_ref().map(|it| it.at)).max();
+    let replaced_at = found.marker.replaced.as_ref().map(|replaced| replaced.at);
+    let since = |old: &Old| [old.newest, replaced_at, found.marker.made].into_iter().flatten().max();
     // An apply that did not end may have told the catalog of another directory than the marker has.
     let ended = found.marker.unfinished.is_none();
     let is_due = |old: &Old| ended && since(old).is_some_and(|since| found.now - since > EMPTY_FOR_S);

@@ -46,6 +46,45 @@ pub(super) fn replaced(switch: &Switch, held: &Held<'_>) -> Replaced {
     Replaced { at: held.now(), directory: current.clone(), layout: layout.clone(), columns: columns.clone() }
 }
 
+/// Whether `directory` can come to hold exactly this: all that lies there is part of it, or nothing does.
+///
+/// # Errors
+/// The store's own.
+pub(super) async fn can_hold(store: &dyn Store, directory: &Uri, expected: &[Expected<'_>]) -> Result<bool> {
+    let index: HashMap<&str, usize> = expected.iter().enumerate().map(|(at, one)| (one.key, at)).collect();
+    let mut pages = store.list(directory, None);
+    while let Some(page) = pages.try_next().await? {
+        for object in page.objects() {
+            let Some(at) = index.get(&object.key[directory.key.len()..]) else { return Ok(false) };
+            let found = (object.size.unwrap_or(0), object.etag.unwrap_or_default().to_owned());
+            if look(store, directory, &expected[*at], Some(&found)).await?.is_some() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// `None` if it is there as it should be, by its size and MD5; a tag that is no MD5 has the body read.
+async fn look(
+    store: &dyn Store,
+    directory: &Uri,
+    expected: &Expected<'_>,
+    found: Option<&(u64, String)>,
+) -> Result<Option<Condition>> {
+    let Some((size, etag)) = found else { return Ok(Some(Condition::Absent)) };
+    let proves = |md5: [u8; 16]| hex(&md5) == expected.md5;
+    let by_tag = store.traits().md5_etags && etag_md5(etag).is_some_and(proves);
+    if *size == expected.size && by_tag {
+        return Ok(None);
+    }
+    match store.get(&directory.join(expected.key)).await? {
+        Some(stored) if proves(body_md5(&stored.body)) => Ok(None),
+        Some(stored) => Ok(Some(Condition::Is(stored.etag))),
+        None => Ok(Some(Condition::Absent)),
+    }
+}
+
 /// The new directory.
 struct Directory<'a> {
     store: &'a dyn Store,
@@ -109,24 +148,9 @@ impl Directory<'_> {
         drop(pages);
         let looks = stream::iter(expected.iter().enumerate()).map(|(at, one)| {
             let found = there.get(&at);
-            async move { Ok(self.look(one, found).await?.map(|condition| (at, condition))) }
+            async move { Ok(look(self.store, &self.at, one, found).await?.map(|condition| (at, condition))) }
         });
         looks.buffered(READS).try_filter_map(|missing| std::future::ready(Ok(missing))).try_collect().await
-    }
-
-    /// `None` if it is there as it should be, by its size and MD5; a tag that is no MD5 has the body read.
-    async fn look(&self, expected: &Expected<'_>, found: Option<&(u64, String)>) -> Result<Option<Condition>> {
-        let Some((size, etag)) = found else { return Ok(Some(Condition::Absent)) };
-        let proves = |md5: [u8; 16]| hex(&md5) == expected.md5;
-        let by_tag = self.store.traits().md5_etags && etag_md5(etag).is_some_and(proves);
-        if *size == expected.size && by_tag {
-            return Ok(None);
-        }
-        match self.store.get(&self.at.join(expected.key)).await? {
-            Some(stored) if proves(body_md5(&stored.body)) => Ok(None),
-            Some(stored) => Ok(Some(Condition::Is(stored.etag))),
-            None => Ok(Some(Condition::Absent)),
-        }
     }
 
     fn foreign(&self, key: &str) -> Error {

@@ -343,6 +343,22 @@ struct Attributes<'a> {
     etag: Option<&'a str>,
 }
 
+impl<'a> Attributes<'a> {
+    /// The object that has them; an empty text says nothing.
+    fn of(self, bucket: &'a Bucket, key: &'a str) -> Object<'a> {
+        let said = |text: &&str| !text.is_empty();
+        Object {
+            bucket,
+            key,
+            physical: self.physical.filter(said),
+            size: self.size,
+            modified: self.modified,
+            storage_class: self.storage_class.filter(said),
+            etag: self.etag.map(|etag| etag.trim_matches('"')).filter(said),
+        }
+    }
+}
+
 impl<'a> Filler<'a> {
     fn new(pages: &'a Pages) -> Filler<'a> {
         Filler { pages, page: None }
@@ -354,15 +370,7 @@ impl<'a> Filler<'a> {
             self.flush()?;
         }
         let (_, page) = self.page.get_or_insert_with(|| (bucket.clone(), PageBuilder::new(bucket.clone())));
-        page.push(&Object {
-            bucket,
-            key,
-            physical: attributes.physical.filter(|address| !address.is_empty()),
-            size: attributes.size,
-            modified: attributes.modified,
-            storage_class: attributes.storage_class.filter(|class| !class.is_empty()),
-            etag: attributes.etag.map(|etag| etag.trim_matches('"')).filter(|etag| !etag.is_empty()),
-        });
+        page.push(&attributes.of(bucket, key));
         Ok(())
     }
 

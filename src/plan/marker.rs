@@ -45,6 +45,10 @@ pub struct Marker {
     /// after it, even if it ended as it began.
     #[serde(default)]
     pub runs: u64,
+    /// When it was made, in seconds since 1970 by the store's clock: since when a directory that it does not name has not
+    /// been current, nothing says if that was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<i64>,
     pub applied: Option<Applied>,
     /// Set before the first write of an apply and taken away after its last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,6 +132,7 @@ impl Marker {
             current: String::new(),
             replaced: None,
             runs: 0,
+            made: None,
             applied: None,
             unfinished: None,
             lease: None,

@@ -83,14 +83,15 @@ pub fn expected<'a>(kept: &'a [Kept], changes: &'a [Change]) -> Vec<Expected<'a>
     all
 }
 
-/// The new directory's name: `--` and 8 hex digits of what will lie there, and of how it is read. It is never `current`,
-/// which may not hold any more what its name says.
-pub fn directory(marker: &Marker, expected: &[Expected<'_>], current: &str) -> String {
+/// Names for the new directory, the best first: `--` and 8 hex digits of what will lie there, and of how it is read. A
+/// directory that has such a name may hold something else by now.
+pub fn directories(marker: &Marker, expected: &[Expected<'_>]) -> impl Iterator<Item = String> + use<> {
     let marked = [marker.reading.as_str(), &marker.layout].into_iter().chain(marker.columns.iter().map(String::as_str));
-    let texts = marked.chain(expected.iter().flat_map(|one| [one.key, one.md5.as_str()]));
-    let name = |digest: String| format!("--{}", &digest[..8]);
-    let first = name(digest(texts.clone()));
-    if first == current { name(digest(texts.chain([current]))) } else { first }
+    let all = digest(marked.chain(expected.iter().flat_map(|one| [one.key, one.md5.as_str()])));
+    (0u32..).map(move |at| {
+        let digest = if at == 0 { all.clone() } else { digest([all.as_str(), &at.to_string()]) };
+        format!("--{}", &digest[..8])
+    })
 }
 
 #[cfg(test)]
@@ -143,16 +144,15 @@ mod tests {
 
     #[test]
     fn the_name_follows_what_lies_there_and_how_it_is_read() {
-        let name = |reading: &str, body: &str, current: &str| {
+        let names = |reading: &str, body: &str| {
             let changes = [change(Action::Create, "a=1/symlink.txt", body, true)];
-            directory(&marker(reading), &expected(&[], &changes), current)
+            directories(&marker(reading), &expected(&[], &changes)).take(3).collect::<Vec<String>>()
         };
-        let first = name("r", "s3://b/x\n", "");
-        assert!(is_sibling(&first), "{first}");
-        assert_eq!(name("r", "s3://b/x\n", "--00000000"), first);
-        assert_ne!(name("r", "s3://b/y\n", ""), first);
-        assert_ne!(name("q", "s3://b/x\n", ""), first);
-        let again = name("r", "s3://b/x\n", &first);
-        assert!(is_sibling(&again) && again != first, "{again}");
+        let first = names("r", "s3://b/x\n");
+        assert!(first.iter().all(|name| is_sibling(name)), "{first:?}");
+        assert_eq!(names("r", "s3://b/x\n"), first);
+        let others = [names("r", "s3://b/y\n"), names("q", "s3://b/x\n")].concat();
+        let all: std::collections::BTreeSet<&String> = first.iter().chain(&others).collect();
+        assert_eq!(all.len(), 9, "{first:?} {others:?}");
     }
 }

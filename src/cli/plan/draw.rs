@@ -160,6 +160,7 @@ pub async fn draw(
     }
     for removed in &rules.removed {
         let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
+        planning.catalog = catalogs.open_any(rules.catalog.as_ref()).await?;
         drawn.extend(draw_removed(removed, store, &planning).await?);
     }
     Ok(Drawn { as_of, listed, tables: drawn, left_out, gone, only: None })

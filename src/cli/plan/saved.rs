@@ -3,6 +3,7 @@
 //! One line of JSON with the plan, then the bodies of changed manifests one after another, compressed by zstd with a
 //! checksum. Written beside its name and renamed, mode 0600, so that it is there whole or not at all.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use crate::apply::mapped::now_s;
 use crate::cli::Global;
 use crate::cli::global::RULE_FILE;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::marker::Marker;
+use crate::plan::marker::{self, Marker};
 use crate::plan::{Change, Kind, PLAN_VERSION, Plan, TablePlan, brakes};
 use crate::rules::table::{Lookup, Rules, Table};
 use crate::uri::{Shown, Uri};
@@ -33,6 +34,9 @@ pub struct Saved {
     pub rule_file: String,
     /// A digest of the file's lookups, which its tables' own digests do not cover.
     pub lookups: String,
+    /// By table, a digest of what its entry in a catalog is made of beside that: one that is in none has none.
+    #[serde(default)]
+    pub registered: BTreeMap<String, String>,
     /// Of each change, in order: the bytes of its body, and of its interim body where it has one.
     pub sizes: Vec<(u64, Option<u64>)>,
     pub plan: Plan,
@@ -50,7 +54,9 @@ impl Saved {
             )
         })?;
         let sizes = plan.changes().map(|change| (bytes(&change.body), change.interim.as_deref().map(bytes))).collect();
-        Ok(Saved { restitch_plan: PLAN_VERSION, id, rule_file, lookups: lookups_digest(&rules.lookups), sizes, plan })
+        let registered = rules.tables.iter().filter_map(|table| Some((table.name.clone(), registered_digest(table)?)));
+        let (lookups, registered) = (lookups_digest(&rules.lookups), registered.collect());
+        Ok(Saved { restitch_plan: PLAN_VERSION, id, rule_file, lookups, registered, sizes, plan })
     }
 
     /// Writes it to `path`, at most `max_bytes`.
@@ -148,13 +154,23 @@ impl Saved {
                 Kind::Remove => {
                     rules.removed.iter().any(|it| it.name == plan.table && it.location.raw() == plan.location)
                 }
-                Kind::Refresh | Kind::Switch => !lookups_changed && is_as_planned(plan, rules),
+                Kind::Refresh | Kind::Switch => !lookups_changed && self.is_as_planned(plan, rules),
             };
             if !same {
                 return Err(rules_changed(plan, rules));
             }
         }
         self.refuse_if_too_old(rules)
+    }
+
+    fn is_as_planned(&self, plan: &TablePlan, rules: &Rules) -> bool {
+        let Some(table) = rules.tables.iter().find(|table| table.name == plan.table) else { return false };
+        let location = table.location.as_ref().map(Uri::raw);
+        let mut marker = Marker::new(rules.project.as_deref(), table);
+        // Where manifests lie, the rules do not say.
+        marker.lie_where(&plan.marker);
+        let registered = self.registered.get(&plan.table) == registered_digest(table).as_ref();
+        registered && location.as_ref() == Some(&plan.location) && marker == plan.marker
     }
 
     fn refuse_if_too_old(&self, rules: &Rules) -> Result<()> {
@@ -165,21 +181,20 @@ impl Saved {
     }
 }
 
-fn is_as_planned(plan: &TablePlan, rules: &Rules) -> bool {
-    let Some(table) = rules.tables.iter().find(|table| table.name == plan.table) else { return false };
-    let location = table.location.as_ref().map(Uri::raw);
-    let mut marker = Marker::new(rules.project.as_deref(), table);
-    // Where manifests lie, the rules do not say.
-    marker.lie_where(&plan.marker);
-    let registered = plan.catalog.is_some() == table.catalog.is_some();
-    registered && location.as_ref() == Some(&plan.location) && marker == plan.marker
-}
-
 fn rules_changed(plan: &TablePlan, rules: &Rules) -> Error {
     let (name, file) = (Shown(&plan.table), shown(&rules.path));
     Error::new(ErrorKind::Stale, format!("what {file} says of `{name}` has changed since the plan was made"))
         .note("nothing was written")
         .help("`restitch plan` again")
+}
+
+/// A digest of all that a table's entry in its catalog is made of and its marker does not cover: which catalog, how it is
+/// reached, and what is stated there; `None` where it is in none.
+fn registered_digest(table: &Table) -> Option<String> {
+    let Table { catalog, partitions, comment, properties, columns, partitioned_by, .. } = table;
+    let catalog = catalog.as_ref()?;
+    let stated = format!("{catalog:?} {partitions:?} {comment:?} {properties:?} {columns:?} {partitioned_by:?}");
+    Some(marker::digest([stated.as_str()]))
 }
 
 /// A digest of every lookup of the file.

@@ -61,6 +61,16 @@ impl Item {
         let Some(text) = &self.modified else { return Ok(None) };
         instant(text).map(Some).ok_or_else(|| format!("`{}` is no date and time", Shown(text)))
     }
+
+    fn attributes(&self, modified: Option<i64>) -> Attributes<'_> {
+        Attributes {
+            physical: self.physical_address.as_deref(),
+            size: self.size,
+            modified,
+            storage_class: self.storage_class.as_deref(),
+            etag: self.etag.as_deref(),
+        }
+    }
 }
 
 /// Whether the first line is an object with a `uri` or a key of its own, so that a line an object follows.
@@ -95,9 +105,7 @@ pub(super) fn read_lines(mut source: impl BufRead, scope: &Scope, pages: &Pages)
         };
         let (bucket, key) = scope.locate(line, place)?;
         let modified = item.time().map_err(|why| scope.error(line, why))?;
-        let (storage_class, etag) = (item.storage_class.as_deref(), item.etag.as_deref());
-        let physical = item.physical_address.as_deref();
-        filler.push(&bucket, key, Attributes { physical, size: item.size, modified, storage_class, etag })?;
+        filler.push(&bucket, key, item.attributes(modified))?;
     }
     filler.flush()
 }
@@ -399,14 +407,6 @@ fn push<E: serde::de::Error>(page: &mut PageBuilder, bucket: &Bucket, element: E
     };
     let modified = item.time().map_err(E::custom)?;
     let key = item.key.as_ref().ok_or_else(|| E::custom("an object has no `Key`"))?;
-    page.push(&Object {
-        bucket,
-        key,
-        physical: item.physical_address.as_deref(),
-        size: item.size,
-        modified,
-        storage_class: item.storage_class.as_deref(),
-        etag: item.etag.as_deref().map(|etag| etag.trim_matches('"')),
-    });
+    page.push(&item.attributes(modified).of(bucket, key));
     Ok(())
 }

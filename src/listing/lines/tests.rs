@@ -137,6 +137,18 @@ async fn the_document_of_the_aws_cli_is_read() {
 }
 
 #[tokio::test]
+async fn an_attribute_that_is_empty_is_none_in_lines_and_in_documents() {
+    let item = r#"{"key": "a", "physical_address": "", "storage_class": "", "etag": "\"\""}"#;
+    for (name, content) in [
+        ("list.jsonl", item.to_owned()),
+        ("list.json", format!("[{item}]")),
+        ("list.json", format!("{{\"Contents\": [{item}]}}")),
+    ] {
+        assert_eq!(read_all(name, content.as_bytes(), PREFIX).await.unwrap(), [r#"{"uri":"s3://b/a"}"#], "{content}");
+    }
+}
+
+#[tokio::test]
 async fn encoded_keys_are_decoded_only_where_they_are_encoded() {
     let encoded = br#"{"Contents": [{"Key": "k%3Dv/a+b"}, {"Key": "c%2Bd"}], "EncodingType": "url"}"#;
     assert_eq!(uris("doc.json", encoded, PREFIX).await, ["s3://b/k=v/a b", "s3://b/c+d"]);
