@@ -10,18 +10,37 @@ pub struct Page {
     bucket: Bucket,
     text: String,
     keys: Vec<Range<u32>>,
-    /// One per key, or empty where the listing says nothing but keys.
-    attributes: Vec<Attributes>,
+    attributes: Attributes,
 }
 
-/// Spans into the page's text; an attribute that the listing lacks is absent.
+/// What a listing says of a page's objects beside their keys, texts as spans into the page's. A column has an entry per
+/// key, up to the last that says something: what is behind its end, or `None`, is not said.
 #[derive(Clone, Debug, Default)]
-struct Attributes {
-    physical: Option<Range<u32>>,
-    size: Option<u64>,
-    modified: Option<i64>,
-    storage_class: Option<Range<u32>>,
-    etag: Option<Range<u32>>,
+pub struct Attributes {
+    pub physical: Vec<Option<Range<u32>>>,
+    pub size: Vec<Option<u64>>,
+    pub modified: Vec<Option<i64>>,
+    pub storage_class: Vec<Option<Range<u32>>>,
+    pub etag: Vec<Option<Range<u32>>>,
+}
+
+impl Attributes {
+    /// Adds what is said of the key at `index`; of those behind it nothing has been.
+    pub fn say(
+        &mut self,
+        index: usize,
+        physical: Option<Range<u32>>,
+        size: Option<u64>,
+        modified: Option<i64>,
+        storage_class: Option<Range<u32>>,
+        etag: Option<Range<u32>>,
+    ) {
+        say(&mut self.physical, index, physical);
+        say(&mut self.size, index, size);
+        say(&mut self.modified, index, modified);
+        say(&mut self.storage_class, index, storage_class);
+        say(&mut self.etag, index, etag);
+    }
 }
 
 /// One object, borrowed from its page. Rules match the logical URI (`bucket` and `key`); the manifest says the physical
@@ -95,18 +114,19 @@ impl Page {
     }
 
     pub fn object(&self, index: usize) -> Object<'_> {
-        const NONE: Attributes =
-            Attributes { physical: None, size: None, modified: None, storage_class: None, etag: None };
-        let attributes = self.attributes.get(index).unwrap_or(&NONE);
-        let text = |span: &Range<u32>| &self.text[span.start as usize..span.end as usize];
+        let Attributes { physical, size, modified, storage_class, etag } = &self.attributes;
+        let text = |column: &[Option<Range<u32>>]| {
+            let span = column.get(index)?.as_ref()?;
+            Some(&self.text[span.start as usize..span.end as usize])
+        };
         Object {
             bucket: &self.bucket,
             key: self.key(index),
-            physical: attributes.physical.as_ref().map(text),
-            size: attributes.size,
-            modified: attributes.modified,
-            storage_class: attributes.storage_class.as_ref().map(text),
-            etag: attributes.etag.as_ref().map(text),
+            physical: text(physical),
+            size: size.get(index).copied().flatten(),
+            modified: modified.get(index).copied().flatten(),
+            storage_class: text(storage_class),
+            etag: text(etag),
         }
     }
 
@@ -123,29 +143,29 @@ pub struct PageBuilder {
 
 impl PageBuilder {
     pub fn new(bucket: Bucket) -> PageBuilder {
-        PageBuilder { page: Page { bucket, text: String::new(), keys: Vec::new(), attributes: Vec::new() } }
+        PageBuilder { page: Page { bucket, text: String::new(), keys: Vec::new(), attributes: Attributes::default() } }
     }
 
     /// A page over text that already holds the keys, one span each: no key is copied.
     pub fn over(bucket: Bucket, text: String, keys: impl IntoIterator<Item = Range<u32>>) -> Page {
-        let keys: Vec<Range<u32>> = keys.into_iter().collect();
+        PageBuilder::over_with(bucket, text, keys.into_iter().collect(), Attributes::default())
+    }
+
+    /// The same where the text holds attributes too.
+    pub fn over_with(bucket: Bucket, text: String, keys: Vec<Range<u32>>, attributes: Attributes) -> Page {
         debug_assert!(keys.iter().all(|key| text.get(key.start as usize..key.end as usize).is_some()));
-        Page { bucket, text, keys, attributes: Vec::new() }
+        Page { bucket, text, keys, attributes }
     }
 
     /// Adds an object; its `bucket` must be the page's.
     pub fn push(&mut self, object: &Object<'_>) {
         debug_assert_eq!(object.bucket, &self.page.bucket);
+        let index = self.page.keys.len();
         let key = self.text(object.key);
-        let attributes = Attributes {
-            physical: object.physical.map(|text| self.text(text)),
-            size: object.size,
-            modified: object.modified,
-            storage_class: object.storage_class.map(|text| self.text(text)),
-            etag: object.etag.map(|text| self.text(text)),
-        };
+        let [physical, etag] = [object.physical, object.etag].map(|text| text.map(|text| self.text(text)));
+        let storage_class = object.storage_class.map(|class| self.storage_class(class));
         self.page.keys.push(key);
-        self.page.attributes.push(attributes);
+        self.page.attributes.say(index, physical, object.size, object.modified, storage_class, etag);
     }
 
     /// Bytes of text so far.
@@ -165,10 +185,25 @@ impl PageBuilder {
         self.page
     }
 
+    /// Neighbours mostly are of one class, so that its name stands once.
+    fn storage_class(&mut self, class: &str) -> Range<u32> {
+        let last = self.page.attributes.storage_class.last().cloned().flatten();
+        let is_same = |span: &Range<u32>| &self.page.text[span.start as usize..span.end as usize] == class;
+        last.filter(is_same).unwrap_or_else(|| self.text(class))
+    }
+
     fn text(&mut self, text: &str) -> Range<u32> {
         let start = self.page.text.len();
         self.page.text.push_str(text);
         let bound = |at: usize| u32::try_from(at).expect("a page holds at most 4 GiB of text");
         bound(start)..bound(self.page.text.len())
+    }
+}
+
+/// Puts `value`, if there is one, behind what the keys before `index` have.
+fn say<T: Clone>(column: &mut Vec<Option<T>>, index: usize, value: Option<T>) {
+    if value.is_some() {
+        column.resize(index, None);
+        column.push(value);
     }
 }
