@@ -3,6 +3,7 @@
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::Page;
 use crate::error::{Error, Result};
@@ -43,25 +44,32 @@ impl Pages {
 pub(super) fn pages(
     read: impl FnOnce(&Pages) -> Result<(), Stop> + Send + 'static,
 ) -> BoxStream<'static, Result<Page>> {
-    let start = async move {
-        let (sender, receiver) = mpsc::channel(AHEAD);
-        let thread = tokio::task::spawn_blocking(move || {
-            let pages = Pages { sender };
-            if let Err(Stop::Failed(error)) = read(&pages) {
-                // Nobody may be waiting for it any more; then it concerns nobody.
-                let _ = pages.sender.blocking_send(Err(error));
-            }
-        });
-        stream::unfold((receiver, thread), |(mut receiver, thread)| async move {
-            if let Some(page) = receiver.recv().await {
-                return Some((page, (receiver, thread)));
-            }
-            // The channel also closes when the thread panics: an end must never be taken for a complete listing.
-            match thread.await {
-                Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-                _ => None,
-            }
-        })
+    stream::once(async move { start(read, AHEAD) }).flatten().boxed()
+}
+
+/// Runs `read` on a thread of its own, from now on, up to `ahead` pages ahead of what is taken. Is called within a
+/// runtime.
+pub(super) fn start(
+    read: impl FnOnce(&Pages) -> Result<(), Stop> + Send + 'static,
+    ahead: usize,
+) -> BoxStream<'static, Result<Page>> {
+    let (sender, receiver) = mpsc::channel(ahead);
+    let thread = tokio::task::spawn_blocking(move || {
+        let pages = Pages { sender };
+        if let Err(Stop::Failed(error)) = read(&pages) {
+            // Nobody may be waiting for it any more; then it concerns nobody.
+            let _ = pages.sender.blocking_send(Err(error));
+        }
+    });
+    let next = |(mut receiver, thread): (mpsc::Receiver<Result<Page>>, JoinHandle<()>)| async move {
+        if let Some(page) = receiver.recv().await {
+            return Some((page, (receiver, thread)));
+        }
+        // The channel also closes when the thread panics: an end must never be taken for a complete listing.
+        match thread.await {
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            _ => None,
+        }
     };
-    stream::once(start).flatten().boxed()
+    stream::unfold((receiver, thread), next).boxed()
 }

@@ -4,24 +4,30 @@ use std::borrow::Cow;
 
 /// The key that `text` encodes; `None` if a `%` is malformed or the bytes are no UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
-    let bytes = text.as_bytes();
-    let Some(first) = memchr::memchr2(b'%', b'+', bytes) else { return Some(Cow::Borrowed(text)) };
-    let mut out = Vec::with_capacity(bytes.len());
-    out.extend_from_slice(&bytes[..first]);
-    let mut at = first;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'+' => out.push(b' '),
-            b'%' => {
-                let digit = |at: usize| bytes.get(at).and_then(|byte| (*byte as char).to_digit(16));
-                out.push((digit(at + 1)? * 16 + digit(at + 2)?) as u8);
-                at += 2;
-            }
-            byte => out.push(byte),
-        }
-        at += 1;
+    if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(text));
     }
+    let mut out = Vec::with_capacity(text.len());
+    decode_into(text.as_bytes(), &mut out)?;
     String::from_utf8(out).ok().map(Cow::Owned)
+}
+
+/// Appends the bytes that `text` encodes; `None` if a `%` is malformed, and then what was appended means nothing.
+pub(crate) fn decode_into(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let digit = |at: usize| text.get(at).and_then(|byte| (*byte as char).to_digit(16));
+    let mut rest = 0;
+    for at in memchr::memchr2_iter(b'%', b'+', text) {
+        out.extend_from_slice(&text[rest..at]);
+        rest = at + 1;
+        if text[at] == b'+' {
+            out.push(b' ');
+        } else {
+            out.push((digit(at + 1)? * 16 + digit(at + 2)?) as u8);
+            rest = at + 3;
+        }
+    }
+    out.extend_from_slice(&text[rest..]);
+    Some(())
 }
 
 /// Whether `text` may be an encoded key: only what the encoding leaves standing, `+`, and well-formed escapes.
