@@ -8,7 +8,6 @@ use super::{Exit, Global, Output, Progress, live};
 use crate::apply::live::Reached;
 use crate::apply::mapped::{self, Mapped};
 use crate::error::{Error, ErrorKind, Result};
-use crate::listing::Sources;
 use crate::map::shadow::{self, Shadowed};
 use crate::map::tests::{self, Got, TestOutcome};
 use crate::plan::traps::{Finding, Level, On, Traps};
@@ -329,7 +328,7 @@ async fn over_listing(
     lines: &Lines<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Result<Mapped> {
-    let sources = Sources::open(rules, &global.listing)?;
+    let sources = global.sources(rules).await?;
     let progress = Progress::start(global);
     let mapped = mapped::all(rules, &sources, &mut (), &mut |at| progress.listing(at)).await?;
     for (table, of) in rules.tables.iter().zip(&mapped.tables) {

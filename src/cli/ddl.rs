@@ -62,7 +62,7 @@ pub async fn run(global: &Global, args: &DdlArgs) -> Result<Exit> {
     };
     let mut planned =
         if args.planned { plan_partitions(global, &rules, &tables).await?.into_iter() } else { vec![].into_iter() };
-    let sources = Sources::open(&rules, &[])?;
+    let sources = Sources::open(&rules, &[]).await?;
     for table in tables {
         let mut table = table.clone();
         if args.projection && !table.partitioned_by.is_empty() {
@@ -232,7 +232,7 @@ impl PartitionsOf {
 
 /// What the rules make of the listing, for each of `tables`; nothing is published or looked up there.
 async fn plan_partitions(global: &Global, rules: &Rules, tables: &[&Table]) -> Result<Vec<PartitionsOf>> {
-    let sources = Sources::open(rules, &global.listing)?;
+    let sources = global.sources(rules).await?;
     let progress = Progress::start(global);
     let mut show = |at: &survey::Progress<'_>| progress.listing(at);
     let mapped = mapped::all(rules, &sources, &mut (), &mut show).await?;

@@ -7,8 +7,9 @@ use clap::{ArgAction, Args, ValueEnum};
 use tokio::sync::watch;
 
 use super::interrupt::Interrupt;
-use crate::error::ErrorKind;
-use crate::listing::ListingArg;
+use crate::error::{ErrorKind, Result};
+use crate::listing::{ListingArg, Sources};
+use crate::rules::table::Rules;
 
 /// The rule file where none is named.
 pub(super) const RULE_FILE: &str = "restitch.toml";
@@ -24,8 +25,9 @@ pub struct Global {
     /// Take the listing of a prefix (or of everything) from a file instead of the store
     ///
     /// SOURCE is a file of URIs or keys, one a line, or `.jsonl` (as `restitch ls` prints), `.json` (as `aws s3api
-    /// list-objects-v2` prints) or `.csv` with a header, also as `.gz` or `.zst`; `-` is standard input. It is taken as
-    /// complete for PREFIX. May be given several times.
+    /// list-objects-v2` prints) or `.csv` with a header, also as `.gz` or `.zst`; `-` is standard input. Or an S3
+    /// Inventory: its `manifest.json`, or the folder of its dates, of which the latest complete one is taken; both may
+    /// be `s3://…`. It is taken as complete for PREFIX. May be given several times.
     #[arg(long, global = true, value_name = "[PREFIX=]SOURCE")]
     pub listing: Vec<ListingArg>,
 
@@ -86,6 +88,27 @@ impl Global {
         if !self.quiet {
             anstream::eprintln!("{line}");
         }
+    }
+
+    /// What a run lists from, by the rule file and `--listing`.
+    ///
+    /// # Errors
+    /// As [`Sources::open`].
+    pub async fn sources(&self, rules: &Rules) -> Result<Sources> {
+        Ok(self.noted(Sources::open(rules, &self.listing).await?))
+    }
+
+    /// The same, with all that listings say.
+    ///
+    /// # Errors
+    /// As [`Sources::open`].
+    pub async fn sources_whole(&self, rules: &Rules) -> Result<Sources> {
+        Ok(self.noted(Sources::open_whole(rules, &self.listing).await?))
+    }
+
+    fn noted(&self, sources: Sources) -> Sources {
+        sources.notes().for_each(|note| self.say(format_args!("note: {note}")));
+        sources
     }
 
     /// Holds `Interrupted` or `Terminated` once the user wants the run to end; for commands that put something in order

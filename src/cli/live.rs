@@ -6,7 +6,6 @@ use super::show::{DIM, HELP, STRONG};
 use super::{Global, Output, Progress};
 use crate::apply::live::{self, Finding, Level, Reached};
 use crate::error::Result;
-use crate::listing::Sources;
 use crate::rules::Diagnostic;
 use crate::rules::diagnostic::Lines;
 use crate::rules::table::Rules;
@@ -14,7 +13,7 @@ use crate::rules::table::Rules;
 /// # Errors
 /// Those of `--listing`; what cannot be reached is a finding.
 pub async fn reach(global: &Global, rules: &Rules) -> Result<Vec<Reached>> {
-    let sources = Sources::open(rules, &global.listing)?;
+    let sources = global.sources(rules).await?;
     let _progress = Progress::start(global);
     Ok(live::reach(rules, &sources).await)
 }

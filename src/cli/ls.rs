@@ -2,7 +2,7 @@
 
 use super::{Exit, Global, Output, Progress, rule_file};
 use crate::error::Result;
-use crate::listing::{Sources, lines, survey};
+use crate::listing::{lines, survey};
 use crate::map::Program;
 use crate::uri::Shown;
 
@@ -13,7 +13,7 @@ pub struct LsArgs {}
 /// Those of the rule file and of the listing.
 pub async fn run(global: &Global, _: &LsArgs) -> Result<Exit> {
     let rules = rule_file::load(global).await?;
-    let sources = Sources::open(&rules, &global.listing)?;
+    let sources = global.sources_whole(&rules).await?;
     let progress = Progress::start(global);
     let mut out = Output::bytes();
     let (mut keys, mut line) = (0, Vec::new());

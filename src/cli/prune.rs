@@ -78,7 +78,7 @@ pub async fn run(global: &Global, args: &PruneArgs) -> Result<Exit> {
 }
 
 async fn look(rules: &Rules) -> Result<Vec<Work<'_>>> {
-    let sources = Sources::open(rules, &[])?;
+    let sources = Sources::open(rules, &[]).await?;
     let (mut stores, mut catalogs) = (Stores::default(), Catalogs::default());
     let project = rules.project.as_deref();
     let mut work = Vec::new();

@@ -17,7 +17,6 @@ use crate::apply::planning::Planning;
 use crate::apply::registration::field_shown;
 use crate::apply::verify::{Finding, Seen, What};
 use crate::error::{Error, ErrorKind, Result};
-use crate::listing::Sources;
 use crate::plan::brakes::{Allowed, grouped};
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionChange, TableChange};
 use crate::plan::switch::Reason;
@@ -74,7 +73,7 @@ struct Checked {
 /// Those of the rule file, the listing and the stores; `Leased` while another run writes.
 pub async fn run(global: &Global, args: &VerifyArgs) -> Result<Exit> {
     let rules = rule_file::load(global).await?;
-    let sources = Sources::open(&rules, &global.listing)?;
+    let sources = global.sources(&rules).await?;
     let mut seen = Seen::default();
     let drawn = draw::draw(global, &rules, &sources, everything_allowed(&rules), &mut seen, None, true).await?;
     let there = seen.there(&drawn.listed, &sources);

@@ -30,7 +30,7 @@ pub use json::write_line;
 const CHUNK_BYTES: usize = 512 << 10;
 
 /// What S3 takes as a key, in bytes.
-const MAX_KEY_BYTES: usize = 1_024;
+pub(super) const MAX_KEY_BYTES: usize = 1_024;
 
 /// A listing in a file or on standard input.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl Listing for Lines {
 }
 
 /// The page's objects below `prefix`, if there are any.
-fn below(page: Page, prefix: &Uri) -> Option<Page> {
+pub(super) fn below(page: Page, prefix: &Uri) -> Option<Page> {
     if page.bucket() != &prefix.bucket {
         return None;
     }

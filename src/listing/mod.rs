@@ -2,9 +2,12 @@
 
 pub mod conformance;
 pub mod folder;
+#[cfg(feature = "inventory")]
+pub mod inventory;
 #[cfg(feature = "lakefs")]
 pub mod lakefs;
 pub mod lines;
+pub mod recorded;
 #[cfg(feature = "s3")]
 pub mod s3;
 #[cfg(any(feature = "lakefs", feature = "s3"))]

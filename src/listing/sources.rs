@@ -1,20 +1,20 @@
 //! Where each prefix's listing comes from: `--listing`, the rule file's `[[listing]]`, or the store itself.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::Listing;
 use super::folder::Folder;
-use super::lines::Lines;
+use super::recorded::Recorded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::invert::{self, Reach};
 use crate::rules::table::{self, Access, ListingSource, Rules};
-use crate::uri::{Scheme, Shown, Uri};
+use crate::uri::{Scheme, Uri};
 
-/// `[PREFIX=]SOURCE`. What begins with a scheme has its prefix up to the first `/=`, or else the last `=`; a prefix may
-/// itself hold a `=` (`s3://bucket/dt=2024/=keys.txt`).
+/// `[PREFIX=]SOURCE`. What begins with a scheme has its prefix up to the first `/=`, else the first `=s3://`, else the last
+/// `=`; a prefix may itself hold a `=` (`s3://bucket/dt=2024/=keys.txt`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListingArg {
     /// `None`: everything, and then every line of the source is a URI.
@@ -27,8 +27,11 @@ impl FromStr for ListingArg {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<ListingArg> {
-        let equals =
-            text.contains("://").then(|| text.find("/=").map(|at| at + 1).or_else(|| text.rfind('='))).flatten();
+        let equals = || {
+            let at = text.find("/=").map(|at| at + 1);
+            at.or_else(|| text.find("=s3://")).or_else(|| text.rfind('='))
+        };
+        let equals = text.contains("://").then(equals).flatten();
         Ok(match equals {
             Some(at) => ListingArg { prefix: Some(Uri::parse(&text[..at])?), source: text[at + 1..].to_owned() },
             None => ListingArg { prefix: None, source: text.to_owned() },
@@ -53,7 +56,7 @@ pub struct Sources {
 /// A listing that was written down, and whether it was given for this run, so that all of it counts.
 #[derive(Debug)]
 struct Written {
-    lines: Arc<Lines>,
+    listing: Arc<Recorded>,
     given: bool,
 }
 
@@ -61,7 +64,7 @@ struct Written {
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A whole written listing, whatever prefixes rules name.
-    Written(Arc<Lines>),
+    Written(Arc<Recorded>),
     /// A prefix, from the store itself; keys less than `from`, where there is one, are not asked for.
     Live { prefix: Uri, from: Option<String> },
 }
@@ -71,23 +74,35 @@ impl Sources {
     /// file's sources below its prefix. A relative `from` is taken from the rule file's folder.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`, `Unsupported` for a source; `Usage` where two overlap.
-    pub fn open(rules: &Rules, args: &[ListingArg]) -> Result<Sources> {
+    /// `NotFound`, `Denied`, `Unsupported` for a source; `Usage` where two overlap; of inventories, what
+    /// [`Inventory::open`](super::inventory::Inventory::open) says.
+    pub async fn open(rules: &Rules, args: &[ListingArg]) -> Result<Sources> {
+        Sources::open_with(rules, args, false).await
+    }
+
+    /// The same, with all that listings say: with ETags, which mapping has no use for.
+    ///
+    /// # Errors
+    /// As [`Sources::open`].
+    pub async fn open_whole(rules: &Rules, args: &[ListingArg]) -> Result<Sources> {
+        Sources::open_with(rules, args, true).await
+    }
+
+    async fn open_with(rules: &Rules, args: &[ListingArg], etags: bool) -> Result<Sources> {
         let mut written = Vec::new();
         for arg in args {
-            if arg.source.contains("://") {
-                let message = format!("{}: a listing is read from a local file", Shown(&arg.source));
-                return Err(Error::new(ErrorKind::Unsupported, message).help("download it first"));
-            }
-            let lines = Lines::open(Path::new(&arg.source), arg.prefix.clone())?;
-            written.push(Written { lines: Arc::new(lines), given: true });
+            let access = access_of_source(rules, &arg.source, &Access::default());
+            let listing = Recorded::open(&arg.source, Path::new(""), arg.prefix.clone(), &access, etags).await?;
+            written.push(Written { listing: Arc::new(listing), given: true });
         }
+        let folder = rules.path.parent().unwrap_or(Path::new(""));
         for listing in &rules.listings {
             let Some(from) = &listing.from else { continue };
-            let replaced = |arg: &ListingArg| covers(arg.prefix.as_ref(), listing.prefix.as_ref());
-            if !args.iter().any(replaced) {
-                let lines = Lines::open(&beside(&rules.path, from), listing.prefix.clone())?;
-                written.push(Written { lines: Arc::new(lines), given: false });
+            let replaced = |arg: &Written| covers(arg.listing.prefix(), listing.prefix.as_ref());
+            if !written.iter().any(|arg| arg.given && replaced(arg)) {
+                let access = access_of_source(rules, from, &listing.access);
+                let opened = Recorded::open(from, folder, listing.prefix.clone(), &access, etags).await?;
+                written.push(Written { listing: Arc::new(opened), given: false });
             }
         }
         refuse_overlaps(&written)?;
@@ -135,12 +150,13 @@ impl Sources {
         };
         for Reach { prefix, from } in reaches {
             let prefix = &prefix;
-            let covering = self.written.iter().position(|written| covers(written.lines.prefix(), Some(prefix)));
+            let covering = self.written.iter().position(|written| covers(written.listing.prefix(), Some(prefix)));
             if let Some(covering) = covering {
                 needed[covering] = true;
                 continue;
             }
-            let inside = self.written.iter().find_map(|w| w.lines.prefix().filter(|inner| prefix.is_prefix_of(inner)));
+            let inside =
+                self.written.iter().find_map(|w| w.listing.prefix().filter(|inner| prefix.is_prefix_of(inner)));
             if let Some(inside) = inside {
                 let message =
                     format!("rules list {}, and a listing is given for {} only", prefix.shown(), inside.shown());
@@ -150,7 +166,12 @@ impl Sources {
             live.push(Source::Live { prefix: prefix.clone(), from });
         }
         let written = self.written.iter().zip(needed).filter(|(_, needed)| *needed);
-        Ok(written.map(|(written, _)| Source::Written(written.lines.clone())).chain(live).collect())
+        Ok(written.map(|(written, _)| Source::Written(written.listing.clone())).chain(live).collect())
+    }
+
+    /// What a person should know of how the written listings were found.
+    pub fn notes(&self) -> impl Iterator<Item = &str> {
+        self.written.iter().flat_map(|written| written.listing.notes()).map(String::as_str)
     }
 
     /// Whether everything is listed live, whatever prefixes are.
@@ -169,7 +190,7 @@ impl Sources {
     /// As [`Sources::live`].
     pub(super) async fn listing(&self, source: &Source) -> Result<Arc<dyn Listing>> {
         match source {
-            Source::Written(lines) => Ok(lines.clone()),
+            Source::Written(listing) => Ok(listing.clone()),
             Source::Live { prefix, .. } => self.live(prefix).await,
         }
     }
@@ -246,7 +267,7 @@ fn refuse_overlaps(written: &[Written]) -> Result<()> {
     let shown = |prefix: Option<&Uri>| prefix.map_or("everything".to_owned(), Uri::shown);
     for (index, one) in written.iter().enumerate() {
         for other in &written[index + 1..] {
-            let (one, other) = (one.lines.prefix(), other.lines.prefix());
+            let (one, other) = (one.listing.prefix(), other.listing.prefix());
             if covers(one, other) || covers(other, one) {
                 let message = format!("two listings overlap: one of {}, one of {}", shown(one), shown(other));
                 let error = Error::new(ErrorKind::Usage, message);
@@ -257,9 +278,13 @@ fn refuse_overlaps(written: &[Written]) -> Result<()> {
     Ok(())
 }
 
-/// `from`, taken from the folder in which the file at `path` lies.
-fn beside(path: &Path, from: &str) -> PathBuf {
-    path.parent().map_or_else(|| PathBuf::from(from), |folder| folder.join(from))
+/// How a source that lies in a bucket is reached: as a `[[listing]]` that covers it says, else as `otherwise` does, for S3
+/// writes an inventory in the region of the bucket that it is of.
+fn access_of_source(rules: &Rules, source: &str, otherwise: &Access) -> Access {
+    let Ok(uri) = Uri::parse(source) else { return otherwise.clone() };
+    let covers = |listing: &&ListingSource| listing.prefix.as_ref().is_some_and(|prefix| prefix.is_prefix_of(&uri));
+    let is_covered = rules.listings.iter().any(|listing| covers(&listing));
+    if is_covered || *otherwise == Access::default() { table::access(&rules.listings, &uri) } else { otherwise.clone() }
 }
 
 #[cfg(test)]
@@ -294,7 +319,7 @@ mod tests {
     fn cover(sources: &Sources, prefixes: &[&str]) -> Result<Vec<String>> {
         let prefixes: Vec<Uri> = prefixes.iter().map(|prefix| uri(prefix)).collect();
         let shown = |source: Source| match source {
-            Source::Written(lines) => format!("[{}]", lines.prefix().map_or("*".to_owned(), Uri::raw)),
+            Source::Written(listing) => format!("[{}]", listing.prefix().map_or("*".to_owned(), Uri::raw)),
             Source::Live { prefix, .. } => {
                 format!("{} {}", prefix.raw(), sources.access(&prefix).region.unwrap_or_default())
             }
@@ -302,14 +327,14 @@ mod tests {
         Ok(sources.cover(&prefixes)?.into_iter().map(shown).collect())
     }
 
-    #[test]
-    fn a_listing_that_only_says_from_takes_no_settings_away() {
+    #[tokio::test]
+    async fn a_listing_that_only_says_from_takes_no_settings_away() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file.txt"), "").unwrap();
         let bare =
             ListingSource { prefix: Some(uri("s3://b/in/")), from: Some("file.txt".into()), access: Access::default() };
         let rules = rules(folder.path(), vec![of("s3://b/", None, "wide"), bare]);
-        let sources = Sources::open(&rules, &[]).unwrap();
+        let sources = Sources::open(&rules, &[]).await.unwrap();
         assert_eq!(sources.access(&uri("s3://b/in/tables/")).region.as_deref(), Some("wide"));
     }
 
@@ -324,13 +349,14 @@ mod tests {
         assert_eq!(split("s3://b/=keys.txt"), (Some("s3://b/".into()), "keys.txt".into()));
         assert_eq!(split("s3://b/dt=1/=x=y.txt"), (Some("s3://b/dt=1/".into()), "x=y.txt".into()));
         assert_eq!(split("s3://b/da=-"), (Some("s3://b/da".into()), "-".into()));
+        assert_eq!(split("s3://b/da=s3://i/x=1/y"), (Some("s3://b/da".into()), "s3://i/x=1/y".into()));
         assert_eq!(split("s3://inventory/manifest.json"), (None, "s3://inventory/manifest.json".into()));
         let error = "s3a://b/=keys.txt".parse::<ListingArg>().unwrap_err();
         assert_eq!(error.help_text(), Some("write s3://b/"));
     }
 
-    #[test]
-    fn each_prefix_comes_from_the_nearest_source_that_covers_it() {
+    #[tokio::test]
+    async fn each_prefix_comes_from_the_nearest_source_that_covers_it() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["keys.txt", "file.txt"] {
             std::fs::write(folder.path().join(name), "").unwrap();
@@ -345,7 +371,7 @@ mod tests {
         let keys = folder.path().join("keys.txt").to_str().unwrap().to_owned();
         let arg = |prefix: &str| ListingArg { prefix: Some(uri(prefix)), source: keys.clone() };
 
-        let sources = Sources::open(&rules, &[arg("s3://k/logs/")]).unwrap();
+        let sources = Sources::open(&rules, &[arg("s3://k/logs/")]).await.unwrap();
         let prefixes = ["s3://b/data/x", "s3://b/other", "s3://c/", "s3://file/a", "s3://file/b", "s3://k/logs/2024"];
         let expected = ["[s3://k/logs/]", "[s3://file/]", "s3://b/data/x near", "s3://b/other wide", "s3://c/ "];
         assert_eq!(cover(&sources, &prefixes).unwrap(), expected);
@@ -354,15 +380,15 @@ mod tests {
         // Manifests may lie where the listing is written down.
         assert_eq!(sources.access(&uri("s3://file/tables/t/")).region.as_deref(), Some("-"));
 
-        let everything = Sources::open(&rules, &[ListingArg { prefix: None, source: keys.clone() }]).unwrap();
+        let everything = Sources::open(&rules, &[ListingArg { prefix: None, source: keys.clone() }]).await.unwrap();
         assert_eq!(cover(&everything, &prefixes).unwrap(), ["[*]"]);
-        let replaced = Sources::open(&rules, &[arg("s3://file/")]).unwrap();
+        let replaced = Sources::open(&rules, &[arg("s3://file/")]).await.unwrap();
         assert_eq!(cover(&replaced, &["s3://file/a"]).unwrap(), ["[s3://file/]"]);
 
         for overlapping in [vec![arg("s3://b/"), arg("s3://b/x/")], vec![arg("s3://file/a/")]] {
-            assert_eq!(Sources::open(&rules, &overlapping).unwrap_err().kind(), ErrorKind::Usage);
+            assert_eq!(Sources::open(&rules, &overlapping).await.unwrap_err().kind(), ErrorKind::Usage);
         }
-        let remote = ListingArg { prefix: None, source: "s3://b/manifest.json".into() };
-        assert_eq!(Sources::open(&rules, &[remote]).unwrap_err().kind(), ErrorKind::Unsupported);
+        let remote = ListingArg { prefix: None, source: "gs://b/keys.txt".into() };
+        assert_eq!(Sources::open(&rules, &[remote]).await.unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }

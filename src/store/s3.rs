@@ -28,7 +28,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Page;
 use crate::listing::s3::connection::{Connection, timeouts};
 use crate::listing::s3::watch::{Counts, Kind, Watch};
-use crate::listing::s3::{Action, Failure, MAX_PAGE_KEYS, Pages, unquoted};
+use crate::listing::s3::{Action, Failure, MAX_PAGE_KEYS, Pages, is_missing_key, unquoted};
 use crate::listing::said::RESERVED;
 use crate::rules::table::Access;
 use crate::uri::{Shown, Uri};
@@ -343,12 +343,6 @@ fn verdict(error: &SdkError<PutObjectError, HttpResponse>, condition: &Condition
         (501, _) | (_, "NotImplemented") if is_conditional => Verdict::Impossible,
         _ => Verdict::Failed,
     }
-}
-
-/// Whether there is no such object, as against no such bucket.
-fn is_missing_key<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    let is_404 = error.raw_response().is_some_and(|response| response.status().as_u16() == 404);
-    is_404 && error.code() != Some("NoSuchBucket")
 }
 
 /// Whether a store refuses batches as such. Any other trouble shows again, and better, when keys are deleted one by one.

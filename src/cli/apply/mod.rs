@@ -134,7 +134,7 @@ async fn saved(global: &Global, args: &ApplyArgs, path: &Path) -> Result<Exit> {
     let rules = rule_file::load_from(&saved.rule_file(global)).await?;
     saved.refuse_if_rules_changed(&rules)?;
     let options = args.options(global, &saved.id)?;
-    let sources = Sources::open(&rules, &[])?;
+    let sources = Sources::open(&rules, &[]).await?;
     let (mut stores, mut catalogs) = (Stores::default(), Catalogs::default());
     let mut work = Vec::new();
     for plan in saved.plan.tables {

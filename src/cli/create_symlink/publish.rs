@@ -42,7 +42,7 @@ pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
     let rules = unless_interrupted(global, RuleFile::of(Path::new(PRINTED), text, given)).await?.into_rules()?;
     let options = args.locking.options(&random_id()?, Interrupt::new(global.interrupt()))?;
     let draw = async {
-        let sources = Sources::open(&rules, &global.listing)?;
+        let sources = global.sources(&rules).await?;
         let planning = planning(global, args, &rules, &sources).await?;
         let run = (!args.dry_run).then_some(&options);
         draw::draw(global, &rules, &sources, planning, &mut (), run, false).await

@@ -17,7 +17,6 @@ use self::unmatched::Unmatched;
 use super::{Exit, Global, Output, rule_file};
 use crate::apply::{Options, random_id};
 use crate::error::{Error, Result};
-use crate::listing::Sources;
 use crate::plan::{PLAN_VERSION, Plan};
 use crate::rules::table::Rules;
 use crate::uri::Shown;
@@ -86,7 +85,7 @@ pub(super) async fn draw(
         unmatched.finish()?;
         return Ok(drawn);
     }
-    let sources = Sources::open(rules, &global.listing)?;
+    let sources = global.sources(rules).await?;
     let relist = args.unmatched.is_some() || planning.full || planning.adopt;
     let drawn = draw::draw(global, rules, &sources, planning, &mut unmatched, run, relist).await?;
     unmatched.finish()?;

@@ -129,9 +129,9 @@ impl Partial {
     /// Where its objects are listed.
     ///
     /// # Errors
-    /// As [`Sources::open`].
-    pub fn sources(&self, global: &Global, rules: &Rules) -> Result<Sources> {
-        let sources = if self.live { Sources::live_only(rules) } else { Sources::open(rules, &global.listing)? };
+    /// As [`Global::sources`].
+    pub async fn sources(&self, global: &Global, rules: &Rules) -> Result<Sources> {
+        let sources = if self.live { Sources::live_only(rules) } else { global.sources(rules).await? };
         Ok(sources.only(invert::listed(rules, &self.wanted)))
     }
 }
@@ -149,7 +149,7 @@ pub async fn draw(
     also: &mut impl Sink,
     run: Option<&Options>,
 ) -> Result<Drawn> {
-    let sources = partial.sources(global, rules)?;
+    let sources = partial.sources(global, rules).await?;
     let asked = || rules.tables.iter().zip(&partial.wanted).filter(|(_, wanted)| !wanted.is_empty());
     let (mut stores, mut catalogs) = (Stores::default(), Catalogs::default());
     let mut places = Vec::new();

@@ -208,3 +208,9 @@ impl Failure<'_> {
         format!(": {line} in its `[[listing]]`")
     }
 }
+
+/// Whether there is no such object, as against no such bucket.
+pub(crate) fn is_missing_key<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let is_404 = error.raw_response().is_some_and(|response| response.status().as_u16() == 404);
+    is_404 && error.code() != Some("NoSuchBucket")
+}

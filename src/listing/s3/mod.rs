@@ -10,6 +10,8 @@ mod document;
 mod failure;
 mod hook;
 mod lifecycle;
+#[cfg(feature = "inventory")]
+mod object;
 pub(crate) mod watch;
 mod xml;
 
@@ -32,8 +34,10 @@ use crate::uri::{Bucket, Shown, Uri};
 use connection::Connection;
 use document::Listed;
 pub(crate) use document::unquoted;
-pub(crate) use failure::{Action, Failure};
+pub(crate) use failure::{Action, Failure, is_missing_key};
 use hook::PageHook;
+#[cfg(feature = "inventory")]
+pub(crate) use object::Object;
 use watch::{Counts, Kind, Watch};
 
 /// Keys a page at most, by S3's own rule.
