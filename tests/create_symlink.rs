@@ -76,6 +76,19 @@ impl Lake {
         lake
     }
 
+    /// `create-symlink` from Glue's `source.my_table`, of a path of a branch.
+    fn link(&self, branch: &str, path: &str, more: &str) -> Ran {
+        self.run(&format!(
+            "create-symlink --repo example --branch {branch} --path {path} --from-client-type glue --from-schema source \
+             --from-table my_table --to-schema default {more}"
+        ))
+    }
+
+    /// The source without partition keys.
+    fn without_keys(&self) {
+        self.glue.edit("source", "my_table", |table| table["PartitionKeys"] = json!([]));
+    }
+
     fn put(&self, path: &str) -> String {
         self.lakefs.put("example", "main", path, "rows")
     }
@@ -96,10 +109,7 @@ impl Lake {
 
     /// `create-symlink` of the table in Glue, with more flags.
     fn create(&self, more: &str) -> Ran {
-        self.run(&format!(
-            "create-symlink --repo example --branch main --path my_table --from-client-type glue --from-schema source \
-             --from-table my_table --to-schema default {more}"
-        ))
+        self.link("main", "my_table", more)
     }
 
     /// Each manifest below the place of `my_table`, by its directory.
@@ -466,6 +476,19 @@ fn a_table_of_somebody_else_is_refused_until_it_is_adopted() {
         (&table["Parameters"]["team"], &table["StorageDescriptor"]["InputFormat"]),
         (&json!("tax"), &json!(SYMLINK))
     );
+}
+
+/// Its removed files look alive; the addresses in manifests do not tell that they lie there.
+#[test]
+fn a_folder_of_another_format_is_refused() {
+    let lake = Lake::by_month();
+    lake.put("my_table2/_delta_log/00000000000000000000.json");
+    lake.commit();
+    lake.create("").says(0, &["✓ 3 manifests"]);
+    lake.put("my_table/_delta_log/00000000000000000000.json");
+    lake.commit();
+    lake.create("")
+        .says(3, &["`my_table` would take files out of a Delta table's folder", "lakefs://example/main/my_table/"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Everything is listed once and streamed; what is held are the manifests' bodies and counts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::left_out::LeftOut;
@@ -64,6 +64,29 @@ impl Shared {
     }
 }
 
+/// The directories out of which a table takes objects whose lines do not say so: those of lakeFS name addresses.
+#[derive(Clone, Debug, Default)]
+struct Directories {
+    seen: BTreeSet<Uri>,
+    /// That of the object before, in which most lie.
+    last: Option<Uri>,
+}
+
+impl Directories {
+    fn see(&mut self, object: &Object<'_>) {
+        let directory = &object.key[..object.key.rfind('/').map_or(0, |slash| slash + 1)];
+        if self.last.as_ref().is_none_or(|last| last.key != directory || last.bucket != *object.bucket) {
+            let directory = Uri::new(object.bucket.clone(), directory);
+            self.seen.insert(directory.clone());
+            self.last = Some(directory);
+        }
+    }
+
+    fn any_in(&self, folder: &Uri) -> bool {
+        self.seen.range(folder..).next().is_some_and(|first| folder.is_prefix_of(first))
+    }
+}
+
 /// Lists everything that the rules need and maps it. `also` sees what the mapper says, as the groups do.
 ///
 /// # Errors
@@ -80,11 +103,13 @@ pub async fn all(
     let traps: Vec<Traps> = rules.tables.iter().map(Traps::for_table).collect();
     let mut trapped = vec![TrapCounts::default(); rules.tables.len()];
     let mut shared = vec![Shared::default(); rules.tables.len()];
+    let mut directories = vec![Directories::default(); rules.tables.len()];
     let inspect = |table: usize, object: &Object<'_>, line: &[u8]| {
         let found = match object.physical {
             None => traps[table].line_traps(line),
             Some(_) => {
                 shared[table].see(object, line);
+                directories[table].see(object);
                 traps[table].address_traps(object.key, line)
             }
         };
@@ -104,16 +129,18 @@ pub async fn all(
     };
     let surveyed = survey::survey(&program, sources, &mut mapper, &mut sinks, &mut each_page).await?;
     let groups = groups.finish(&mapper)?;
-    let mut shared = shared.into_iter();
+    let mut shared = shared.into_iter().zip(directories);
     let of_table = |(((table, groups), traps), mut trapped): (((&Table, TableGroups), Traps), TrapCounts)| {
+        let (shared, directories) = shared.next().unwrap_or_default();
+        let takes = |lake: &&LakeFolder| takes_from(&groups, lake) || directories.any_in(&lake.directory);
         let partitions = groups.partitions.iter().map(|group| group.values.as_slice());
         traps.count_partitions(table, partitions, &mut trapped);
         MappedTable {
-            lakes: surveyed.lake_folders.iter().filter(|lake| takes_from(&groups, lake)).cloned().collect(),
+            lakes: surveyed.lake_folders.iter().filter(takes).cloned().collect(),
             groups,
             traps,
             trapped,
-            shared: shared.next().unwrap_or_default(),
+            shared,
         }
     };
     let tables = rules.tables.iter().zip(groups).zip(traps).zip(trapped).map(of_table).collect();
