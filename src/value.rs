@@ -92,6 +92,45 @@ impl PartitionType {
     }
 }
 
+/// A partition column's type as rules hold values to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueType {
+    kind: PartitionType,
+    /// The type as its DDL names it, where a value has to be what [`one_spelling`] takes.
+    strict: Option<Box<str>>,
+}
+
+impl ValueType {
+    /// Of DDL text; a `strict` one of any type takes only what engines read in it, not integers and dates alone.
+    pub fn new(ddl_type: &str, strict: bool) -> ValueType {
+        let kind = PartitionType::parse(ddl_type);
+        let may_not_fit = matches!(kind, PartitionType::Text | PartitionType::Other) && ddl_type != "string";
+        ValueType { kind, strict: (strict && may_not_fit).then(|| ddl_type.into()) }
+    }
+
+    /// Whether any text fits.
+    pub fn takes_all(&self) -> bool {
+        matches!(self.kind, PartitionType::Text | PartitionType::Other) && self.strict.is_none()
+    }
+
+    pub fn is_date(&self) -> bool {
+        self.kind == PartitionType::Date
+    }
+
+    pub fn is_integer(&self) -> bool {
+        matches!(self.kind, PartitionType::Integer { .. })
+    }
+
+    /// As [`PartitionType::value`].
+    pub fn value(&self, text: &str) -> Option<PartitionValue> {
+        let value = self.kind.value(text)?;
+        match (&self.strict, value.as_str()) {
+            (Some(ddl_type), Some(text)) => one_spelling(ddl_type, text).is_some().then_some(value),
+            _ => Some(value),
+        }
+    }
+}
+
 /// The one spelling of what engines read from `text` in a partition column of this type, as its DDL names it: `1.50` and `1.5`
 /// are one decimal. `None` where the type does not hold it: then Hive and Spark refuse it, and Trino fails on it.
 pub fn one_spelling<'t>(ddl_type: &str, text: &'t str) -> Option<Cow<'t, str>> {
@@ -293,5 +332,23 @@ mod tests {
         assert_eq!(PartitionType::parse("DATE").value("2023-02-29"), None);
         assert!(PartitionType::parse("date").value("2024-02-29").is_some());
         assert_eq!(PartitionType::parse("varchar(3)").value(HIVE_NULL).unwrap(), PartitionValue::NULL);
+    }
+
+    #[test]
+    fn a_strict_type_takes_what_engines_read() {
+        for (ddl_type, text, fits) in [
+            ("boolean", "true", true),
+            ("boolean", "maybe", false),
+            ("boolean", HIVE_NULL, true),
+            ("decimal(10,2)", "1.50", true),
+            ("decimal(10,2)", "abc", false),
+            ("varchar(3)", "abcd", false),
+            ("string", "anything", true),
+            ("int", "x", false),
+        ] {
+            assert_eq!(ValueType::new(ddl_type, true).value(text).is_some(), fits, "{ddl_type} {text}");
+            let as_ever = ValueType::new(ddl_type, false);
+            assert_eq!(as_ever.value(text).is_some(), fits || as_ever.takes_all(), "{ddl_type} {text}");
+        }
     }
 }

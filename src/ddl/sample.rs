@@ -32,6 +32,7 @@ pub fn table(partitioned_by: &[(&str, &str)]) -> Table {
         accept_moves: false,
         append_only: false,
         on_trap: OnTrap::Refuse,
+        strict_values: false,
         limits: Limits::default(),
         skip: Skip::default(),
         exclude: Vec::new(),

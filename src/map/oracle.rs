@@ -141,6 +141,7 @@ fn rules(template: &Template, ignore_case: bool) -> Rules {
         accept_moves: false,
         append_only: false,
         on_trap: Default::default(),
+        strict_values: false,
         limits: Limits::default(),
         skip: Skip { markers: false, hidden: false, folder: false, empty: false, archived: false },
         exclude: Vec::new(),

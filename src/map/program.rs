@@ -16,7 +16,7 @@ use crate::rules::table::{
 };
 use crate::rules::template::merge_prefixes;
 use crate::uri::{Bucket, Uri, is_sibling};
-use crate::value::PartitionType;
+use crate::value::ValueType;
 
 /// The compiled rules; see [`super::Mapper`] for how keys pass through them.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct Program {
 #[derive(Debug)]
 pub(crate) struct TableProgram {
     pub rules: Vec<RuleProgram>,
-    pub types: Vec<PartitionType>,
+    pub types: Vec<ValueType>,
     pub skips: Skips,
     /// Indices into [`Program::excludes`].
     pub excludes: Vec<u32>,
@@ -317,7 +317,7 @@ impl Shared {
     fn table(&mut self, table: &Table) -> TableProgram {
         TableProgram {
             rules: table.rules.iter().map(|rule| self.rule(table, rule)).collect(),
-            types: table.partitioned_by.iter().map(|column| column.partition_type()).collect(),
+            types: table.partitioned_by.iter().map(|column| table.value_type(column)).collect(),
             skips: Skips::of(&table.skip),
             excludes: table.exclude.iter().map(|exclude| self.exclude(exclude)).collect(),
         }

@@ -12,7 +12,7 @@ use crate::rules::set::{Expression, Filter, HoleSource};
 use crate::rules::table::{Claim, ConditionOn, Exclude, Matcher, Rule, Rules, Skip, Table, ValueSource};
 use crate::rules::template::{CaptureKind, PieceKind, each_piece};
 use crate::uri::{Bucket, Uri};
-use crate::value::PartitionType;
+use crate::value::ValueType;
 
 /// A rule (indices of table and rule) and the earlier one that takes all it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,7 @@ fn keeps_all(earlier_table: &Table, earlier: &Rule, table: &Table, rule: &Rule, 
         && earlier.exclude.iter().all(excludes)
         && skips_no_more(&earlier_table.skip, &table.skip)
         && earlier.values.len() == earlier_table.partitioned_by.len()
-        && values.into_iter().all(|(value, column)| always_fits(value, &column.partition_type(), earlier))
+        && values.into_iter().all(|(value, column)| always_fits(value, &earlier_table.value_type(column), earlier))
 }
 
 fn skips_no_more(earlier: &Skip, later: &Skip) -> bool {
@@ -136,10 +136,12 @@ fn skips_no_more(earlier: &Skip, later: &Skip) -> bool {
 }
 
 /// Whether a column gets a value of its type whatever the key.
-fn always_fits(value: &ValueSource, kind: &PartitionType, rule: &Rule) -> bool {
-    let is_text = matches!(kind, PartitionType::Text | PartitionType::Other);
+fn always_fits(value: &ValueSource, kind: &ValueType, rule: &Rule) -> bool {
+    let is_text = kind.takes_all();
     match value {
-        ValueSource::Capture(name) => is_text || captures_fit(name, *kind == PartitionType::Date, rule),
+        ValueSource::Capture(name) => {
+            is_text || ((kind.is_date() || kind.is_integer()) && captures_fit(name, kind.is_date(), rule))
+        }
         ValueSource::Expression(expression) => !may_miss(expression) && (is_text || expression_fits(expression, kind)),
     }
 }
@@ -173,16 +175,16 @@ fn may_miss(expression: &Expression) -> bool {
     })
 }
 
-fn expression_fits(expression: &Expression, kind: &PartitionType) -> bool {
+fn expression_fits(expression: &Expression, kind: &ValueType) -> bool {
     let mut holes = expression.holes();
     match (holes.next(), holes.next()) {
         (None, _) => kind.value(&expression.source).is_some(),
         (Some(hole), None) if expression.parts.len() == 1 => match (&hole.from, hole.filters.as_slice()) {
             // The parts of a date are numbers, and a whole one is a date.
-            (HoleSource::Capture(_), [Filter::Format(form)]) => match kind {
-                PartitionType::Date => form.source == "yyyy-MM-dd",
-                _ => matches!(form.parts[..], [DatePart::Field(field)] if field.digits().is_some()),
-            },
+            (HoleSource::Capture(_), [Filter::Format(form)]) if kind.is_date() => form.source == "yyyy-MM-dd",
+            (HoleSource::Capture(_), [Filter::Format(form)]) => {
+                kind.is_integer() && matches!(form.parts[..], [DatePart::Field(field)] if field.digits().is_some())
+            }
             _ => false,
         },
         _ => false,

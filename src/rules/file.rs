@@ -386,6 +386,7 @@ impl<'c> Reader<'c> {
             publish: Publish::Refresh,
             accept_moves: layers.word("moves") == Some("accept"),
             append_only: layers.one("append_only", Node::flag).unwrap_or(false),
+            strict_values: layers.one("strict_values", Node::flag).unwrap_or(false),
             on_trap: if layers.word("on_trap") == Some("skip") { OnTrap::Skip } else { OnTrap::Refuse },
             limits: self.limits(&layers),
             skip: skip(&layers),

@@ -261,6 +261,12 @@ macro_rules! table_keys {
                 example: "\"skip\"",
             },
             Key {
+                name: "strict_values",
+                shape: Shape::Flag,
+                doc: "Whether an object is left out for a value that its column's type does not hold, whatever the type: not of integers and dates alone. A plan refuses the others otherwise.",
+                example: "true",
+            },
+            Key {
                 name: "max_removed",
                 shape: Shape::Either(&[Shape::Share, PERCENT]),
                 doc: "The share of a table's lines of which more may not go at once (from 20 lines on). 0.1 if not said.",

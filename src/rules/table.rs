@@ -12,7 +12,7 @@ pub use super::glob::KeyGlob;
 use super::set::Expression;
 use super::template::Template;
 use crate::uri::{Scheme, Uri};
-use crate::value::PartitionType;
+use crate::value::{PartitionType, ValueType};
 
 /// A whole rule file.
 #[derive(Clone, Debug)]
@@ -113,6 +113,8 @@ pub struct Table {
     pub accept_moves: bool,
     pub append_only: bool,
     pub on_trap: OnTrap,
+    /// Whether values of every type have to fit it, not those of integers and dates alone.
+    pub strict_values: bool,
     pub limits: Limits,
     pub skip: Skip,
     pub exclude: Vec<Exclude>,
@@ -146,6 +148,11 @@ impl Table {
     /// Whether some of its objects come from lakeFS, whose every commit is a snapshot.
     pub fn lists_lakefs(&self) -> bool {
         self.rules.iter().flat_map(Rule::openings).any(|opening| opening.bucket.scheme == Scheme::LakeFs)
+    }
+
+    /// What its rules hold the values of one of its partition columns to.
+    pub fn value_type(&self, column: &Column) -> ValueType {
+        ValueType::new(&column.ddl_type, self.strict_values)
     }
 
     /// Its name in catalogs, which keep names in lower case.

@@ -54,6 +54,7 @@ pub fn table(name: &str, columns: &[&str], rules: u32) -> Table {
         accept_moves: false,
         append_only: false,
         on_trap: OnTrap::Refuse,
+        strict_values: false,
         limits: Limits::default(),
         skip: Skip::default(),
         exclude: vec![],
