@@ -301,6 +301,9 @@ fn what_is_gone_is_emptied() {
         lake.lakefs.remove("example", "main", &format!("my_table/year=2021/month=2/part-{number}.parquet"));
     }
     lake.commit();
+    let rules = lake.create("--print-rules");
+    std::fs::write(lake.folder.path().join("restitch.toml"), &rules.stdout).unwrap();
+    lake.run("plan").says(0, &["emptied", "2 to empty"]);
     lake.create("").says(0, &["emptied", "✓ 2 manifests"]);
     let bytes: Vec<bool> = lake.manifests().iter().map(|(_, body)| body.is_empty()).collect();
     assert_eq!(bytes, [true, false, true]);
@@ -387,6 +390,22 @@ fn a_value_that_is_not_of_the_keys_type_is_said() {
     lake.commit();
     lake.create("").says(0, &["left out", "month=May"]);
     assert_eq!(lake.directories().len(), 3);
+}
+
+#[test]
+fn values_of_whatever_type_are_held_to_it() {
+    for (kind, good, bad) in
+        [("boolean", "true", "maybe"), ("decimal(10,2)", "1.5", "abc"), ("varchar(2)", "ab", "abc")]
+    {
+        let lake = Lake::with_source(&[("k", kind)]);
+        lake.put(&format!("my_table/k={good}/part-0.parquet"));
+        lake.put(&format!("my_table/k={bad}/part-0.parquet"));
+        lake.commit();
+        lake.create("").says(0, &["left out", "1 bad value", &format!("k={bad}"), "✓ 1 manifest"]);
+        assert_eq!(lake.directories(), [format!("k={good}/")]);
+        let rules = lake.create("--print-rules");
+        lake.settles(&rules);
+    }
 }
 
 #[test]

@@ -32,8 +32,10 @@ const PRINTED: &str = "--print-rules";
 /// # Errors
 /// As [`super::run`].
 pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
-    let (text, given) = unless_interrupted(global, rule_text(args)).await?;
-    if args.print_rules {
+    let (text, given) = unless_interrupted(global, rule_text(global, args)).await?;
+    if !args.print_rules {
+        place(args)?;
+    } else {
         let mut out = Output::bytes();
         out.write(text.as_bytes())?;
         out.flush()?;
@@ -43,7 +45,7 @@ pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
     let options = args.locking.options(&random_id()?, Interrupt::new(global.interrupt()))?;
     let draw = async {
         let sources = global.sources(&rules).await?;
-        let planning = planning(global, args, &rules, &sources).await?;
+        let planning = planning(args, &rules, &sources).await?;
         let run = (!args.dry_run).then_some(&options);
         draw::draw(global, &rules, &sources, planning, &mut (), run, false).await
     };
@@ -62,7 +64,7 @@ pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
 }
 
 /// The rule file's text, for the partition keys that the table has now, and what was fetched for it.
-async fn rule_text(args: &CreateSymlinkArgs) -> Result<(String, Given)> {
+async fn rule_text(global: &Global, args: &CreateSymlinkArgs) -> Result<(String, Given)> {
     let metastore = Metastore::read()?;
     let path = args.path.trim_matches('/');
     for (flag, value) in [("--repo", args.repo.as_str()), ("--branch", &args.branch), ("--path", path)] {
@@ -105,8 +107,16 @@ async fn rule_text(args: &CreateSymlinkArgs) -> Result<(String, Given)> {
         }
     };
     let glue = [("region", region), ("profile", profile), ("catalog_id", catalog_id)];
-    let wanted =
-        Wanted { repo: &args.repo, branch: &args.branch, path, like: &like, database: &database, table: &table, glue };
+    let wanted = Wanted {
+        repo: &args.repo,
+        branch: &args.branch,
+        path,
+        like: &like,
+        database: &database,
+        table: &table,
+        glue,
+        live: global.listing.is_empty(),
+    };
     // The database is the name's own.
     let settings = catalog.map(|service| CatalogSettings { database: String::new(), service });
     let wrong = |(message, _)| Error::new(ErrorKind::Usage, message);
@@ -138,12 +148,10 @@ fn no_metastore() -> Error {
     )
 }
 
-/// What lakectl let happen, where it stands: lines move, and lines go, for a commit's listing is whole or an error; one
-/// that is handed in may lack any. Manifests at this
-/// place without a marker are lakectl's, and so is a table of Glue that reads them.
-async fn planning(global: &Global, args: &CreateSymlinkArgs, rules: &Rules, sources: &Sources) -> Result<Planning> {
-    let allowed =
-        Allowed { removals: global.listing.is_empty(), empty: args.allow_empty.is_some(), ..Allowed::default() };
+/// What lakectl let happen, where it stands: lines move and lines go, as the rules say. Manifests at this place without a
+/// marker are lakectl's, and so is a table of Glue that reads them.
+async fn planning(args: &CreateSymlinkArgs, rules: &Rules, sources: &Sources) -> Result<Planning> {
+    let allowed = Allowed { empty: args.allow_empty.is_some(), ..Allowed::default() };
     Ok(Planning {
         file: PRINTED.to_owned(),
         accept_moves: true,

@@ -17,17 +17,23 @@ pub struct Wanted<'a> {
     pub table: &'a str,
     /// `region`, `profile`, `catalog_id` of Glue, where they are said.
     pub glue: [(&'static str, Option<&'a str>); 3],
+    /// Whether lakeFS itself is listed: a listing that is handed in may lack any line.
+    pub live: bool,
 }
 
 /// The text; `keys` are the partition keys of the table that is copied.
 pub fn text(wanted: &Wanted<'_>, keys: &[Column]) -> String {
-    let Wanted { repo, branch, path, like, database, table, glue } = wanted;
+    let Wanted { repo, branch, path, like, database, table, glue, live } = wanted;
     let stated = glue.iter().filter_map(|(key, value)| Some(format!("{key:<10} = {}\n", quoted((*value)?))));
     let stated: String = stated.collect();
     let header = key(table);
     let location = quoted(&format!("{{storage_namespace}}/symlinks/{repo}/{branch}/{path}/"));
     let template = quoted(&template(&format!("{repo}/{branch}/{path}/"), keys));
     let (database, like) = (quoted(database), quoted(like));
+    let brake = match live {
+        true => "# A commit's listing is whole or an error: however many lines go, they go.\nmax_removed = \"100%\"\n",
+        false => "",
+    };
     let directories = if keys.is_empty() {
         "Every object below the path but hidden and empty ones.".to_owned()
     } else {
@@ -55,7 +61,9 @@ partitions = \"registered\"
 # Manifests change where they are. Where lines move between partitions they are taken away before they are added.
 publish    = \"refresh\"
 moves      = \"accept\"
-
+# Objects in directories with a value that the key's type does not hold are left out, and counted.
+strict_values = true
+{brake}
 # {directories}
 [[table.{header}.rule]]
 match = {template}
@@ -118,7 +126,7 @@ mod tests {
     fn loaded(path: &str, table: &str, names: &[&str]) -> (String, Uri) {
         let like = "hive:thrift://metastore/db.t";
         let glue = [("region", Some("eu-west-1")), ("profile", None), ("catalog_id", Some("012345678901"))];
-        let wanted = Wanted { repo: "repo", branch: "main", path, like, database: "db", table, glue };
+        let wanted = Wanted { repo: "repo", branch: "main", path, like, database: "db", table, glue, live: true };
         let text = text(&wanted, &keys(names));
         let read = |given: &Given| load_with(&text, Path::new("r.toml"), Path::new("/"), &|_| unreachable!(), given);
         let mut given = Given::default();
