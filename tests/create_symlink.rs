@@ -471,6 +471,29 @@ fn what_lakectl_left_is_adopted() {
     lake.create("").says(0, &["no change"]);
 }
 
+/// It wrote one for each directory that held an object, `_SUCCESS` and hidden ones too.
+#[test]
+fn what_lakectl_left_for_each_directory_is_adopted() {
+    let lake = Lake::with_source(&[("k", "string")]);
+    let line = format!("{}\n", lake.put("my_table/k=1/sub/part-0.parquet"));
+    lake.commit();
+    for directory in ["", "k=1/", "k=1/sub/", "_temporary/0/", "other/"] {
+        lake.old_manifest(directory, &line);
+    }
+    lake.create("").says(0, &["k=1, k=1/sub/symlink.txt", "emptied", "✓ 1 manifest written"]);
+    // What no engine reads for this table stays as it was.
+    let expected = [("_temporary/0/", &*line), ("k=1/sub/", ""), ("k=1/", &line), ("other/", &line), ("", &line)];
+    assert_eq!(lake.manifests(), expected.map(|(at, body)| (at.to_owned(), body.to_owned())));
+    assert_eq!(lake.partitions(), [json!(["1"])]);
+    lake.create("").says(0, &["no change"]);
+    let rules = lake.create("--print-rules");
+    lake.settles(&rules);
+    // One that comes later is nobody's to empty without being asked, but lakectl's.
+    lake.old_manifest("k=1/sub/", &line);
+    lake.run("plan").says(3, &["k=1/sub/symlink.txt", "--adopt empties them"]);
+    lake.create("").says(0, &["emptied"]);
+}
+
 #[test]
 fn a_table_of_somebody_else_is_refused_until_it_is_adopted() {
     let lake = Lake::by_month();

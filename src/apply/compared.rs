@@ -11,7 +11,7 @@ use super::switch::can_hold;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Object;
 use crate::plan::brakes;
-use crate::plan::manifest::{self, Desired, MARKER, PROBE, Shape};
+use crate::plan::manifest::{self, Desired, MANIFEST, MARKER, PROBE, Shape};
 use crate::plan::marker::Marker;
 use crate::plan::merge::{Merge, Published, Step};
 use crate::plan::moves::Move;
@@ -33,11 +33,15 @@ const SAMPLES: usize = 3;
 /// A location's listing, held against what should be there.
 pub(super) struct Compared {
     pub draft: Draft,
-    /// Keys of the table's own shape.
+    /// Whether manifests of another shape are taken over (`--adopt`): emptied, where readers of the table find them.
+    adopts: bool,
+    /// Manifests that may be this table's, of its own shape or not.
     own: u64,
-    /// Keys of any other shape, and some of them.
+    /// Keys that are not, and some of them.
     pub others: u64,
     samples: Vec<String>,
+    /// Those among the others that are manifests: deeper than a partition's own.
+    deeper: u64,
     /// The keys of the table's own shape, where the store takes two that differ only in case for one.
     pub folded: Vec<String>,
     /// Keys of the table's own that hold no line now.
@@ -78,11 +82,12 @@ pub(super) async fn compare(
     draft: Draft,
     shape: Shape,
     desired: Vec<Desired>,
+    adopts: bool,
 ) -> Result<Compared> {
     let location = looked.directory;
     let mut merge = Merge::new(desired, store.traits().md5_etags);
     let folds = store.traits().folds_case;
-    let mut compared = Compared::new(draft);
+    let mut compared = Compared { adopts, ..Compared::new(draft) };
     let mut steps = Vec::new();
     let list = |prefix: &String| store.list(&location.join(prefix), None);
     let mut pages = stream::iter(looked.prefixes.iter().map(list)).flatten();
@@ -137,33 +142,54 @@ impl Compared {
     pub(super) fn new(draft: Draft) -> Compared {
         Compared {
             draft,
+            adopts: false,
             own: 0,
             others: 0,
             samples: Vec::new(),
+            deeper: 0,
             folded: Vec::new(),
             empties: Vec::new(),
             beside: Vec::new(),
         }
     }
 
-    /// A listed object as a manifest of the table's own shape; anything else is counted.
+    /// A listed object as a manifest that is this table's; anything else is counted.
     pub(super) fn classify(&mut self, object: &Object<'_>, location: &Uri, shape: &Shape) -> Option<Published> {
         let key = object.key.strip_prefix(location.key.as_str())?;
         if key == MARKER || key.starts_with(PROBE) || is_folder_marker(key, object.size) {
             return None;
         }
-        let Some(values) = shape.values(key) else {
-            self.others += 1;
-            if self.samples.len() < SAMPLES {
-                self.samples.push(Shown(key).to_string());
-            }
-            return None;
+        let own = shape.values(key);
+        let values = match own {
+            Some(values) => values,
+            None if !is_manifest(key) => return self.other(key),
+            None => match shape.around(key) {
+                // No reader of the table looks into it, or it holds no line.
+                None => {
+                    self.own += 1;
+                    return None;
+                }
+                Some(_) if object.size == Some(0) => return None,
+                Some(values) if self.adopts => values,
+                Some(_) => {
+                    self.deeper += 1;
+                    return self.other(key);
+                }
+            },
         };
         self.own += 1;
         if object.size == Some(0) {
             self.empties.push(key.to_owned());
         }
         Some(Published { key: key.to_owned(), values, size: object.size, etag: object.etag.map(str::to_owned) })
+    }
+
+    fn other(&mut self, key: &str) -> Option<Published> {
+        self.others += 1;
+        if self.samples.len() < SAMPLES {
+            self.samples.push(Shown(key).to_string());
+        }
+        None
     }
 
     /// Whether the location is somebody else's, as far as its files say.
@@ -177,7 +203,12 @@ impl Compared {
             return Some(
                 error
                     .note("engines would read every file there as a list of objects")
-                    .help("give the table a `location` of its own, or move those files away"),
+                    .help(if self.deeper == self.others {
+                        "if they are old manifests of this table, --adopt empties them; otherwise give the table a `location` \
+                         of its own"
+                    } else {
+                        "give the table a `location` of its own, or move those files away"
+                    }),
             );
         }
         if !has_marker && self.own > 0 && !planning.adopt {
@@ -280,6 +311,10 @@ impl Compared {
             catalog: None,
         }
     }
+}
+
+fn is_manifest(key: &str) -> bool {
+    key.rsplit('/').next() == Some(MANIFEST)
 }
 
 /// Zero-byte objects that consoles and Hadoop make for folders; engines read them as nothing.

@@ -130,8 +130,8 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
         return refused(error);
     }
     let current = &found.marker.directory(location);
-    let looked = Looked::all(current);
-    let mut compared = compare(store, &looked, Draft::new(shape.clone()), shape, Vec::new()).await?;
+    let (looked, draft) = (Looked::all(current), Draft::new(shape.clone()));
+    let mut compared = compare(store, &looked, draft, shape, Vec::new(), planning.adopt).await?;
     let mut refusals: Vec<Error> = under_way(&found, &removed.name).into_iter().collect();
     refusals.extend(compared.ownership(current, true, planning));
     compared.draft.before.bytes = found.marker.applied.as_ref().and_then(|applied| applied.counts.bytes);
@@ -245,7 +245,10 @@ impl Drawing<'_> {
         let draft = Draft::new(shape.clone()).withholding(withheld).keeping(keeps);
         match (self.found, read_otherwise) {
             (Some(found), Some(Reason::Layout)) => Ok(Compared::with_another_layout(draft, desired, &found.marker)),
-            _ => compare(self.store, &self.looked(current, &shape), draft, shape, desired).await,
+            _ => {
+                let looked = self.looked(current, &shape);
+                compare(self.store, &looked, draft, shape, desired, self.planning.adopt).await
+            }
         }
     }
 

@@ -129,6 +129,12 @@ impl Shape {
         begins
     }
 
+    /// The partition in whose directory the key lies that is none of this shape: what readers of that partition find too.
+    pub fn around(&self, key: &str) -> Option<Vec<PartitionValue>> {
+        let mut ends = std::iter::once(0).chain(key.match_indices('/').map(|(slash, _)| slash + 1));
+        ends.find_map(|end| self.values(&format!("{}{MANIFEST}", &key[..end])))
+    }
+
     /// `region=amer dt=2024-01-05`, for a person; `the whole table` where there is no partition column.
     pub fn shown(&self, values: &[PartitionValue]) -> String {
         Partition::new(self, values).shown()
@@ -318,6 +324,22 @@ mod tests {
         ] {
             assert_eq!(shape.values(key), None, "{key}");
         }
+    }
+
+    #[test]
+    fn a_key_lies_in_the_directory_of_a_partition_or_of_none() {
+        let shape = shape(&["region=", "$region", "/h=", "$h", "/"], &[("region", "string"), ("h", "int")]);
+        for (key, around) in [
+            ("region=a/h=1/x/symlink.txt", Some(["a", "1"])),
+            ("region=a/h=1/x/y/z", Some(["a", "1"])),
+            ("region=a/h=x/symlink.txt", None),
+            ("region=a/symlink.txt", None),
+            ("symlink.txt", None),
+            ("_temporary/region=a/h=1/symlink.txt", None),
+        ] {
+            assert_eq!(shape.around(key), around.map(|texts| values(&texts)), "{key}");
+        }
+        assert_eq!(self::shape(&[], &[]).around("x/symlink.txt"), Some(vec![]));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::map::Why;
 use crate::plan::brakes::grouped;
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, TableChange};
 use crate::plan::cost::Cost;
+use crate::plan::manifest::Shape;
 use crate::plan::marker::Marker;
 use crate::plan::switch::Reason;
 use crate::plan::traps::{Level, ReaderName, Trap};
@@ -239,11 +240,12 @@ fn switched_for(reason: Reason) -> &'static str {
 /// The changes: all of them, or some of each kind and how many more there are.
 fn changes(out: &mut Output, plan: &TablePlan, all: bool) -> Result<()> {
     let few = all || plan.changes.len() <= ALL_SHOWN;
+    let shape = plan.marker.shape();
     let mut rows: Vec<Row> = Vec::new();
     for action in [Action::Create, Action::Change, Action::Empty] {
         let of_kind = || plan.changes.iter().filter(move |change| change.action == action);
         let shown = if few { usize::MAX } else { SOME_SHOWN };
-        rows.extend(of_kind().take(shown).map(Row::of));
+        rows.extend(of_kind().take(shown).map(|change| Row::of(change, shape.as_ref())));
         let rest = of_kind().skip(shown);
         if let Some(row) = Row::of_rest(action, rest) {
             rows.push(row);
@@ -265,10 +267,15 @@ struct Row {
 }
 
 impl Row {
-    fn of(change: &Change) -> Row {
+    fn of(change: &Change, shape: Option<&Shape>) -> Row {
+        let mut partition = change.partition.shown();
+        if shape.is_some_and(|shape| shape.values(&change.key).is_none()) {
+            // An old manifest deeper in its directory.
+            partition = format!("{partition}, {}", shown(&change.key));
+        }
         Row {
             action: change.action,
-            partition: change.partition.shown(),
+            partition,
             lines: counted(change.lines, "line"),
             difference: difference(change.action, change.added, change.removed),
             note: if change.action == Action::Empty { "emptied, a query reads 0 rows" } else { "" },
