@@ -534,6 +534,47 @@ fn a_folder_of_another_format_is_refused() {
 }
 
 #[test]
+fn a_table_within_another_ones_directory_is_refused() {
+    let lake = Lake::by_month();
+    lake.create("").says(0, &[]);
+    let before = lake.s3.keys("lake");
+    lake.without_keys();
+    let refused =
+        ["year=2020/month=12/ lies in the directory of table `my_table`", "ns/symlinks/example/main/my_table/"];
+    lake.link("main", "my_table/year=2020/month=12", "--to-table inner").says(3, &refused);
+    lake.link("main", "my_table/year=2020/month=12", "--to-table inner --adopt").says(3, &refused);
+    assert_eq!((lake.s3.keys("lake"), lake.glue.table("default", "inner")), (before, None));
+
+    // The inner one first.
+    let lake = Lake::by_month();
+    lake.without_keys();
+    lake.link("main", "my_table/year=2020/month=12", "--to-table inner").says(0, &["✓ 1 manifest"]);
+    lake.link("main", "my_table/year=2020", "--to-table outer").says(3, &["month=12/_restitch.json"]);
+}
+
+/// Two places would take it from each other at every run.
+#[test]
+fn a_table_of_another_branch_or_path_is_refused_until_it_is_adopted() {
+    let lake = Lake::by_month();
+    lake.lakefs.branch("example", "dev");
+    lake.put("other/year=2020/month=12/part-0.parquet");
+    lake.commit();
+    lake.create("").says(0, &["✓ 1 table and 3 partitions registered"]);
+    let registered = lake.partitions();
+    for (branch, path) in [("dev", "my_table"), ("main", "other")] {
+        let refused = ["reads manifests at another place", "example/main/my_table/", "--adopt leads it here"];
+        lake.link(branch, path, "--to-table my_table").says(3, &refused);
+        assert_eq!(lake.partitions(), registered);
+    }
+    lake.create("").says(0, &["no change"]);
+    lake.link("dev", "my_table", "--adopt").says(0, &["~ table my_table"]);
+    lake.link("dev", "my_table", "").says(0, &["no change"]);
+    lake.create("").says(3, &["example/dev/my_table/"]);
+    let location = &lake.glue.table("default", "my_table").unwrap()["StorageDescriptor"]["Location"];
+    assert_eq!(location, "s3://lake/ns/symlinks/example/dev/my_table/");
+}
+
+#[test]
 fn a_location_of_another_table_is_refused() {
     let lake = Lake::by_month();
     lake.create("").says(0, &[]);

@@ -3,6 +3,7 @@
 //! What is true is what can be read: the location's listing and the manifests' bytes. Nothing is kept anywhere else, so
 //! an apply may be killed at any step and run again, and comes to the same end.
 
+pub mod above;
 pub mod beside;
 mod compared;
 pub mod current;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::apply::Options;
+use crate::apply::above;
 use crate::apply::beside::{Beside, Left};
 use crate::apply::current;
 use crate::apply::lease::{self, Found};
@@ -157,6 +158,10 @@ pub async fn draw(
         if let Some(plan) = &mut drawn.plan {
             plan.commits = commits(table, &listed);
         }
+        if !planning.adopt {
+            let taken = taken_from_another(drawn, &mut stores, sources).await?;
+            drawn.refusals.extend(taken);
+        }
     }
     for removed in &rules.removed {
         let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
@@ -239,7 +244,21 @@ pub(super) async fn place(
         Some(options) => lease::wait_until_free(store.as_ref(), location, options).await,
         None => lease::read(store.as_ref(), location).await,
     };
-    Ok(Place { location: location.clone(), store, catalog, found: refusal_aside(found)? })
+    let mut found = refusal_aside(found)?;
+    if let Ok(None) = found
+        && let Some(refusal) = above::nested(store.as_ref(), location).await?
+    {
+        found = Err(refusal);
+    }
+    Ok(Place { location: location.clone(), store, catalog, found })
+}
+
+/// What refuses to lead the catalog's table away from a place where it is published.
+async fn taken_from_another(drawn: &DrawnTable, stores: &mut Stores, sources: &Sources) -> Result<Option<Error>> {
+    let Some(plan) = drawn.plan.as_ref().and_then(|plan| plan.catalog.as_ref()) else { return Ok(None) };
+    let Some(old) = above::led_from(plan, &drawn.location) else { return Ok(None) };
+    let store = stores.open(&old, &sources.access(&old)).await?;
+    above::taken_from(store.as_ref(), &old, plan, &drawn.location).await
 }
 
 /// Puts aside what refuses one table, so that the others are still planned; any other error ends the planning.
