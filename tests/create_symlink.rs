@@ -575,6 +575,25 @@ fn a_table_of_another_branch_or_path_is_refused_until_it_is_adopted() {
 }
 
 #[test]
+fn the_same_commit_leaves_nothing_to_list() {
+    let lake = Lake::by_month();
+    lake.create("").says(0, &[]);
+    let pages = || lake.lakefs.take_calls().iter().filter(|call| call.is_page()).count();
+    assert!(pages() > 0);
+    lake.create("").says(0, &["listing  nothing: the commits and the rules are those of the last apply", "no change"]);
+    assert_eq!(pages(), 0);
+    // What somebody did to the table in Glue is seen, and mended.
+    lake.glue.edit("default", "my_table", |table| table["StorageDescriptor"]["Columns"][0]["Type"] = json!("string"));
+    lake.create("").says(0, &["columns.id", "✓"]);
+    assert!(pages() > 0);
+    lake.create("").says(0, &["no change"]);
+    assert_eq!(pages(), 0);
+    lake.put("my_table/year=2021/month=3/part-0.parquet");
+    lake.commit();
+    lake.create("").says(0, &["✓ 1 manifest written"]);
+}
+
+#[test]
 fn a_location_of_another_table_is_refused() {
     let lake = Lake::by_month();
     lake.create("").says(0, &[]);

@@ -141,10 +141,10 @@ pub async fn removed(store: &dyn Store, removed: &Removed, planning: &Planning) 
 }
 
 /// The plan of a table for which nothing has changed since the last apply. `None` where that cannot be told from the
-/// location's listing and [`Planning::inputs`], or is otherwise.
+/// location's listing, the catalog's table and [`Planning::inputs`], or is otherwise.
 ///
 /// # Errors
-/// Of the store.
+/// Of the store and the catalog.
 pub async fn unchanged(
     store: &dyn Store,
     table: &Table,
@@ -179,7 +179,17 @@ pub async fn unchanged(
     }
     (compared.draft.before, compared.draft.after) = (applied.counts, applied.counts);
     wanted.lie_where(marker);
-    Ok(Some(compared.plan(Kind::Refresh, location, Some(found), wanted)))
+    let emptied = compared.manifests().emptied;
+    let mut plan = compared.plan(Kind::Refresh, location, Some(found), wanted);
+    if let Some(catalog) = &planning.catalog {
+        let manifests = Manifests { filled: manifests.into_iter().map(|(key, _)| key).collect(), emptied };
+        let (planned, refusals) = registration::plan(catalog.as_ref(), table, &plan, &manifests, planning).await?;
+        if planned.writes() || !refusals.is_empty() {
+            return Ok(None);
+        }
+        plan.catalog = Some(planned);
+    }
+    Ok(Some(plan))
 }
 
 /// The location of a table that can be published.

@@ -135,7 +135,7 @@ pub async fn draw(
         .try_collect::<Vec<Place>>();
     let (gone, places) = futures::future::join(gone, places).await;
     let places = places?;
-    planning.inputs = inputs(rules, sources).await?;
+    (planning.inputs, planning.now) = (inputs(rules, sources).await?, mapped::now_s());
     if !relist
         && planning.inputs.is_some()
         && let Some(tables) = unchanged(rules, &places, &planning).await?
@@ -189,16 +189,16 @@ async fn inputs(rules: &Rules, sources: &Sources) -> Result<Option<String>> {
     Ok(Some(marker::digest(texts.iter().map(String::as_str))))
 }
 
-/// The tables as they are, where each rests on the very inputs of now: then nothing needs to be listed. Of a table that is
-/// registered, the catalog has a say too.
+/// The tables as they are, where each rests on the very inputs of now: then nothing needs to be listed.
 async fn unchanged(rules: &Rules, places: &[Place], planning: &Planning) -> Result<Option<Vec<DrawnTable>>> {
     let mut tables = Vec::new();
     for (table, place) in rules.tables.iter().zip(places) {
         let Ok(Some(found)) = &place.found else { return Ok(None) };
-        if place.catalog.is_some() || !rules.removed.is_empty() {
+        if !rules.removed.is_empty() {
             return Ok(None);
         }
         let store = place.store.as_ref();
+        let planning = &Planning { catalog: place.catalog.clone(), ..planning.clone() };
         let Some(mut plan) = current::unchanged(store, table, found, planning).await? else { return Ok(None) };
         plan.commits = found.marker.applied.iter().flat_map(|applied| applied.commits.clone()).collect();
         tables.push(DrawnTable {
@@ -213,7 +213,7 @@ async fn unchanged(rules: &Rules, places: &[Place], planning: &Planning) -> Resu
             skipped: 0,
             left: 0,
             store: place.store.clone(),
-            catalog: None,
+            catalog: place.catalog.clone(),
         });
     }
     Ok(Some(tables))
