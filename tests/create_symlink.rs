@@ -616,6 +616,19 @@ fn flags_that_name_nothing_say_what_to_write() {
         .says(1, &["there is no table `none` in Glue"]);
 }
 
+/// Many tables lie beside each other at these places, and each is of a rule file of its own.
+#[test]
+fn tables_beside_are_nobodys_to_empty() {
+    let lake = Lake::by_month();
+    lake.put("other/year=2021/month=1/part-0.parquet");
+    lake.commit();
+    lake.link("main", "other", "--to-table other").says(0, &["✓"]);
+    lake.create("").says(0, &["✓"]).without("[removed]");
+    let rules = lake.create("--print-rules");
+    std::fs::write(lake.folder.path().join("restitch.toml"), &rules.stdout).unwrap();
+    lake.run("plan").says(0, &["no change"]).without("[removed]");
+}
+
 /// What is wrong with the repository is no mistake in a rule file that nobody wrote.
 #[test]
 fn a_repository_that_is_not_there_is_said_plainly() {

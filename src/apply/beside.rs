@@ -40,7 +40,7 @@ impl Beside {
     /// The folders of `rules` in which some table's own is called after it; `stores` has one per table.
     pub fn all(rules: &Rules, stores: &[Arc<dyn Store>]) -> Vec<Beside> {
         let mut folders: BTreeMap<Uri, Beside> = BTreeMap::new();
-        for (table, store) in rules.tables.iter().zip(stores) {
+        for (table, store) in rules.tables.iter().zip(stores).filter(|(table, _)| table.lies_by_name) {
             let Some((folder, name)) = table.location.as_ref().and_then(split) else { continue };
             if name.strip_suffix('/') == Some(table.name.as_str()) {
                 let new = || Beside { folder: folder.clone(), store: store.clone(), known: BTreeSet::new() };

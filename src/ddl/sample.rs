@@ -17,6 +17,7 @@ pub fn table(partitioned_by: &[(&str, &str)]) -> Table {
         name: "taxes".to_owned(),
         line: 1,
         location: Some(Uri::parse("s3://athena/tables/taxes/").unwrap()),
+        lies_by_name: true,
         engines: vec![Engine::Athena],
         columns: [("id", "bigint"), ("amount", "double")].iter().map(column).collect(),
         layout: default_layout(&partitioned_by),

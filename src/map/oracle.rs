@@ -126,6 +126,7 @@ fn rules(template: &Template, ignore_case: bool) -> Rules {
         name: "t".into(),
         line: 1,
         location: None,
+        lies_by_name: false,
         engines: Vec::new(),
         columns: Vec::new(),
         partitioned_by: names.iter().map(column).collect(),

@@ -372,6 +372,7 @@ impl<'c> Reader<'c> {
             name: name.value.to_owned(),
             line: self.context.lines.line(own.span.start),
             location,
+            lies_by_name: location_text.as_ref().is_some_and(|text| location::lies_by_name(text.value)),
             engines: self.engines(&layers),
             columns,
             partitioned_by: head.partitioned_by.clone(),

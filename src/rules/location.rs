@@ -57,6 +57,12 @@ pub fn read(
     }
 }
 
+/// Whether tables of one file lie beside this one, as far as its location says. Beside the data of a repository many files'
+/// tables lie, unless `{table}` says that they are this one's.
+pub fn lies_by_name(text: &str) -> bool {
+    text.contains("{table}") || !text.starts_with(NAMESPACE)
+}
+
 /// Braces other than `{table}`, from a place on.
 fn holes(text: &Text<'_>, from: usize, found: &mut Vec<Diagnostic>) {
     let mut at = from;

@@ -90,6 +90,8 @@ pub struct Table {
     pub line: u32,
     /// Ends in `/`; `None` only where no command that publishes can run.
     pub location: Option<Uri>,
+    /// Whether tables of the same file may lie beside it by their names.
+    pub lies_by_name: bool,
     /// Who will read; never empty.
     pub engines: Vec<Engine>,
     /// Data columns; empty where none of `columns`, `ddl` and `like` says them.

@@ -34,6 +34,7 @@ pub fn table(name: &str, columns: &[&str], rules: u32) -> Table {
         name: name.into(),
         line: 1,
         location: Some(Uri::parse(&format!("s3://published/{name}/")).unwrap()),
+        lies_by_name: true,
         engines: vec![Engine::Athena],
         columns: vec![Column { name: "id".into(), ddl_type: "bigint".into(), comment: None }],
         layout: default_layout(&partitioned_by),
