@@ -612,6 +612,21 @@ fn flags_that_name_nothing_say_what_to_write() {
     lake.run(&format!("{glue} --from-client-type hive")).says(1, &["LAKECTL_METASTORE_HIVE_URI", "metastore:"]);
     let of = |more: &str| lake.run(&format!("create-symlink --from-client-type glue --from-schema source {more}"));
     of("--repo example --branch main --path / --from-table my_table").says(1, &["--path: `` is no path"]);
+    for (path, says) in [
+        ("lakefs://example/main/deep", ["is a URI", "help: --path deep"]),
+        ("a//b", ["has a component ``", "--print-rules"]),
+        ("a/{x}/t", ["has `{`, which no location can have", "--print-rules"]),
+    ] {
+        of(&format!("--repo example --branch main --path {path} --from-table my_table --to-schema default"))
+            .says(1, &says);
+    }
+    lake.glue.edit("source", "bare", |table| {
+        *table = json!({"Name": "bare", "StorageDescriptor": {"Columns": [{"Name": "id", "Type": "bigint"}]}});
+    });
+    of("--repo example --branch main --path x --from-table bare --to-schema default").says(
+        1,
+        &["`source.bare` does not say how its rows are read: it has no serde", "help: give that table a serde"],
+    );
     of("--repo example --branch main --path x --from-table none --to-schema default")
         .says(1, &["there is no table `none` in Glue"]);
 }

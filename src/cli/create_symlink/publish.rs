@@ -49,7 +49,10 @@ pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
         let run = (!args.dry_run).then_some(&options);
         draw::draw(global, &rules, &sources, planning, &mut (), run, false).await
     };
-    let drawn = unless_interrupted(global, draw).await?;
+    let mut drawn = unless_interrupted(global, draw).await?;
+    for table in &mut drawn.tables {
+        table.refusals = std::mem::take(&mut table.refusals).into_iter().map(of_printed).collect();
+    }
     let nothing = nothing_there(args, &drawn);
     if !args.dry_run && nothing.is_none() {
         return apply::publish(global, &rules, drawn, &options, true).await;
@@ -120,13 +123,48 @@ async fn rule_text(global: &Global, args: &CreateSymlinkArgs) -> Result<(String,
     // The database is the name's own.
     let settings = catalog.map(|service| CatalogSettings { database: String::new(), service });
     let wrong = |(message, _)| Error::new(ErrorKind::Usage, message);
+    let described = source;
     let source = Like::parse(&like, &[], settings.as_ref()).map_err(wrong)?;
     let definition = rule_file::definition(&source).await?;
+    if definition.format.is_none() {
+        let message = format!("`{}` does not say how its rows are read: it has no serde", Shown(&described));
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .help("give that table a serde; or say it in a rule file, with `format` or `columns`: docs/rules.md"));
+    }
     let text = text(&wanted, &definition.partitioned_by);
     let mut given = Given::default();
     given.place(repository, Ok(namespace));
     given.define(source, Ok(definition));
     Ok((text, given))
+}
+
+/// Whether manifests can lie at the place that the path names.
+fn place(args: &CreateSymlinkArgs) -> Result<()> {
+    let path = args.path.trim_matches('/');
+    let cannot = |what: String| Error::new(ErrorKind::Usage, format!("--path: `{}` {what}", Shown(path)));
+    if let Some((_, rest)) = path.split_once("://") {
+        let rest = rest.strip_prefix(&format!("{}/{}/", args.repo, args.branch)).unwrap_or("my_table");
+        return Err(cannot("is a URI, and no path on the branch".to_owned()).help(format!("--path {}", Shown(rest))));
+    }
+    let odd = path.split('/').find(|component| ["", ".", ".."].contains(component));
+    let odd = odd.map(|component| format!("a component `{component}`"));
+    let odd = odd.or_else(|| {
+        Some(format!("`{}`", path.chars().find(|c| "{}*?".contains(*c) || c.is_control())?.escape_debug()))
+    });
+    odd.map_or(Ok(()), |odd| {
+        Err(cannot(format!("has {odd}, which no location can have: engines read it as another place")).help(
+            "give the table another path in lakeFS; or print its rules with --print-rules, and give them another `location`",
+        ))
+    })
+}
+
+/// A refusal that speaks of a rule file, which the user does not have.
+fn of_printed(refusal: Error) -> Error {
+    let speaks = |help: &str| help.contains("[table.") || help.contains("`location`");
+    match refusal.help_text().is_some_and(speaks) {
+        true => refusal.note("the rule file that is meant is what --print-rules prints, and `restitch apply` goes by"),
+        false => refusal,
+    }
 }
 
 fn client_type(args: &CreateSymlinkArgs, metastore: &Metastore) -> Result<ClientType> {

@@ -209,7 +209,7 @@ impl Client {
                     .help("run again when lakeFS is less busy; nothing half-done counts")
             }
             500.. => error(ErrorKind::Unreachable, format!("{what} failed in lakeFS")),
-            400 => error(ErrorKind::Usage, format!("{what} is not possible")).help("look at the name in the rule file"),
+            400 => error(ErrorKind::Usage, format!("{what} is not possible")).help("look at how the repository, the ref or the path is written"),
             _ => error(ErrorKind::Unsupported, format!("{what} was refused")),
         }
     }
