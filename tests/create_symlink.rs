@@ -510,7 +510,7 @@ fn a_table_of_somebody_else_is_refused_until_it_is_adopted() {
             }
         });
     });
-    lake.create("").says(3, &["there is a table `my_table`", "which is not ours", "help: --adopt"]);
+    lake.create("").says(3, &["there is a table `my_table`", "which is not ours", "--adopt takes it over"]);
     assert!(lake.s3.keys("lake").is_empty());
     lake.create("--adopt").says(0, &["✓ 3 manifests"]);
     let table = lake.glue.table("default", "my_table").unwrap();

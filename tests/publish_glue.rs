@@ -147,6 +147,34 @@ fn drift_is_shown_field_by_field_and_mended() {
     shop.settles();
 }
 
+/// Athena fails on a table without its type.
+#[test]
+fn a_type_that_was_lost_is_drift_and_one_that_was_changed_is_said() {
+    let shop = Shop::applied();
+    shop.glue.edit("sales", "taxes", |table| drop(table.as_object_mut().unwrap().remove("TableType")));
+    shop.run("plan").says(0, &["~ table taxes", "table_type: nothing → EXTERNAL_TABLE"]);
+    shop.run("verify").says(1, &["table_type"]);
+    shop.run("apply --yes").says(0, &["✓ 1 table registered"]);
+    assert_eq!(shop.table()["TableType"], "EXTERNAL_TABLE");
+    shop.settles();
+    shop.glue.edit("sales", "taxes", |table| table["TableType"] = json!("MANAGED_TABLE"));
+    shop.run("plan").says(3, &["is a managed table", "set its type back to EXTERNAL_TABLE"]);
+}
+
+/// What no flag could let go does not name one.
+#[test]
+fn a_table_of_somebody_else_with_other_partition_columns_is_refused_once() {
+    let shop = Shop::applied();
+    shop.glue.edit("sales", "taxes", |table| {
+        table["Parameters"] = json!({"EXTERNAL": "TRUE"});
+        table["PartitionKeys"] = json!([{"Name": "k", "Type": "int"}]);
+    });
+    let says =
+        ["partition columns of `taxes`", "nothing in it says that restitch made it", "there: k int", "another name"];
+    shop.run("plan").says(3, &says).without("--adopt");
+    shop.run("plan --adopt").says(3, &says);
+}
+
 #[test]
 fn new_partitions_take_as_few_calls_whatever_is_there() {
     let shop = Shop::applied();
@@ -169,7 +197,7 @@ fn a_table_of_somebody_else_is_refused_and_adopted_when_asked() {
         table["Parameters"] = json!({"EXTERNAL": "TRUE", "classification": "csv"});
         table["Description"] = json!("theirs");
     });
-    shop.run("plan").says(3, &["there is a table `taxes`", "which is not ours", "header", "help: --adopt"]);
+    shop.run("plan").says(3, &["there is a table `taxes`", "which is not ours", "header", "--adopt takes it over"]);
     shop.run("apply --yes --adopt").says(0, &["✓ 1 table"]);
     let table = shop.table();
     assert_eq!((&table["Description"], &table["Parameters"]["classification"]), (&json!("theirs"), &json!("csv")));

@@ -279,7 +279,7 @@ async fn a_table_that_is_not_ours_is_taken_over_only_when_asked() {
     });
     let error = world.refused(&["amer"], &world.planning()).await;
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Ownership, 3));
-    assert!(error.help_text().unwrap().starts_with("--adopt"), "{error:?}");
+    assert!(error.help_text().unwrap().contains("--adopt takes it over"), "{error:?}");
     assert!(error.notes().iter().any(|note| note.starts_with("serde: ")), "{:?}", error.notes());
     let plan = world.plan_with(&["amer"], &Planning { adopt: true, ..world.planning() }).await;
     assert_eq!(changes(&plan), ["~ serde", "~ parameters.restitch.table"]);

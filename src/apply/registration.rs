@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 
 use super::compared::Manifests;
 use super::planning::Planning;
-use crate::catalog::{Catalog, Entry};
+use crate::catalog::{Catalog, EXTERNAL_TABLE, Entry};
 use crate::ddl::{self, ProjectionBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionChange, TableChange, TableDefinition};
@@ -19,6 +19,9 @@ use crate::plan::{Action, Change, Partition, TablePlan};
 use crate::rules::table::{Partitions, Table};
 use crate::uri::{Shown, Uri};
 use crate::value::{PartitionValue, in_catalog};
+
+/// A table's type, as a field.
+const TABLE_TYPE: &str = "table_type";
 
 /// The parameter that turns projection on.
 const PROJECTED: &str = "projection.enabled";
@@ -69,7 +72,8 @@ pub(super) async fn plan(
         planned.compared = true;
         return Ok((planned, refusals));
     };
-    let fields = planned.definition.changes(&entry.table);
+    let mut fields = planned.definition.changes(&entry.table);
+    fields.extend(untyped(&entry));
     if let Some(refusal) = whose.refusal(&entry, &planned.definition, &fields) {
         return Ok((planned, vec![refusal]));
     }
@@ -132,9 +136,17 @@ fn definition(
     ddl::table_definition(table, project, directory, Some(&builder.finish()?))
 }
 
+/// Athena fails on a table that does not say what it is.
+fn untyped(entry: &Entry) -> Option<FieldChange> {
+    let new = Some(EXTERNAL_TABLE.to_owned());
+    entry.table_type.is_none().then(|| FieldChange { field: TABLE_TYPE.to_owned(), old: None, new })
+}
+
 /// Whether partitions may have to follow: the table was read in another way, or had its partitions projected.
 fn reads_otherwise(fields: &[FieldChange]) -> bool {
-    let of_table = |field: &str| field == "comment" || field.ends_with(".comment") || field.starts_with("parameters.");
+    let of_table = |field: &str| {
+        [TABLE_TYPE, "comment"].contains(&field) || field.ends_with(".comment") || field.starts_with("parameters.")
+    };
     fields.iter().any(|one| !of_table(&one.field) || one.field == "parameters.projection.enabled")
 }
 
@@ -237,20 +249,19 @@ impl Whose<'_> {
         let refused = |kind, message: String| Error::new(kind, message);
         if let Some(what) = entry.table.other_kind(entry.table_type.as_deref()) {
             let message = format!("`{name}` in {catalog} is {what}");
-            return Some(
-                refused(ErrorKind::Ownership, message)
-                    .note("no manifest can stand behind it")
-                    .help("give the table of the rule file another name"),
-            );
+            let help = match self.is_ours(&entry.table) {
+                true => "it bears our marks: set its type back to EXTERNAL_TABLE there",
+                false => "give the table of the rule file another name",
+            };
+            return Some(refused(ErrorKind::Ownership, message).note("no manifest can stand behind it").help(help));
+        }
+        if let Some(refusal) = self.keyed_otherwise(entry, stated) {
+            return Some(refusal);
         }
         if !self.is_ours(&entry.table) && !self.planning.adopt {
-            let whose = match entry.table.owner() {
-                Some(owner) => format!("it says that it is {}", Shown(&owner)),
-                None => "nothing in it says that restitch made it".to_owned(),
-            };
             let mut error =
                 refused(ErrorKind::Ownership, format!("there is a table `{name}` in {catalog}, which is not ours"))
-                    .note(whose)
+                    .note(whose(&entry.table))
                     .note(format!("its location is {}", Shown(&entry.table.storage.location)));
             for one in fields.iter().take(FIELDS_SHOWN) {
                 error = error.note(field_shown(one));
@@ -259,20 +270,37 @@ impl Whose<'_> {
                 error = error.note(format!("and {} fields more", fields.len() - FIELDS_SHOWN));
             }
             return Some(error.help(
-                "--adopt takes it over and changes these fields; its owner, its comments and all other parameters stay",
+                "an apply with --adopt takes it over and changes these fields; its owner, its comments and all other \
+                 parameters stay",
             ));
         }
+        None
+    }
+
+    /// Of partition columns that no change can bring there.
+    fn keyed_otherwise(&self, entry: &Entry, stated: &TableDefinition) -> Option<Error> {
+        let (name, catalog) = (Shown(&self.table.name), self.catalog.shown());
+        let is_ours = self.is_ours(&entry.table);
         let follows = self.table.partitions == Partitions::Projection && self.catalog.changes_partition_keys();
         (stated.is_keyed_otherwise(&entry.table) && !follows).then(|| {
+            let help = match is_ours {
+                true => String::new(),
+                false => format!("give this table another name; or, if `{name}` there may go: "),
+            };
             let message = format!("the partition columns of `{name}` in {catalog} are others than the rules say");
             let keys = |table: &TableDefinition| match table.partition_keys.as_slice() {
                 [] => "none".to_owned(),
                 keys => keys.iter().map(|key| format!("{} {}", key.name, key.hive_type)).collect::<Vec<_>>().join(", "),
             };
-            refused(ErrorKind::Moves, message)
+            let error = Error::new(if is_ours { ErrorKind::Moves } else { ErrorKind::Ownership }, message);
+            let error = if is_ours { error } else { error.note(whose(&entry.table)) };
+            error
                 .note(format!("there: {}", Shown(&keys(&entry.table))))
                 .note(format!("here: {}", Shown(&keys(stated))))
-                .help(format!("no table changes those; drop it there (an external table keeps its files) and apply again: DROP TABLE {name}"))
+                .help(format!(
+                    "{help}no table changes those; drop it there (an external table keeps its files) and apply again: DROP \
+                     TABLE {name}"
+                ))
         })
     }
 
@@ -286,6 +314,14 @@ impl Whose<'_> {
         Error::new(ErrorKind::Ownership, message)
             .note(format!("table `{}` is to be registered there", Shown(&self.table.name)))
             .help("--create-database makes it; or name another one: [catalog] database = \"…\"")
+    }
+}
+
+/// What a table that is not ours says of whose it is.
+fn whose(there: &TableDefinition) -> String {
+    match there.owner() {
+        Some(owner) => format!("it says that it is {}", Shown(&owner)),
+        None => "nothing in it says that restitch made it".to_owned(),
     }
 }
 
