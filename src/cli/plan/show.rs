@@ -207,8 +207,9 @@ fn catalog(out: &mut Output, plan: &TablePlan, all: bool) -> Result<()> {
     }
     if let Some(first) = planned.foreign.first() {
         let text = format!(
-            "{} without a manifest that others have registered stay, such as {}",
+            "{} without a manifest that others have registered {}, such as {}",
             counted(planned.foreign.len() as u64, "partition"),
+            if planned.foreign.len() == 1 { "stays" } else { "stay" },
             shown(&first.join("/"))
         );
         write_wrapped(out, "    ", 4, &text)?;
