@@ -239,6 +239,9 @@ fn rules_digest(table: &Table) -> String {
         digest.field(key);
         digest.field(value);
     }
+    if table.strict_values {
+        digest.field("strict_values");
+    }
     digest.finish()
 }
 
