@@ -209,7 +209,8 @@ async fn reach_location(store: Result<Arc<dyn Store>>, location: &Uri, table: us
     (location, reached)
 }
 
-/// Writes, reads and deletes an object of its own. What may not be deleted is not written: nothing stays.
+/// Writes, reads and deletes an object of its own. Where it may not be deleted it is not written, only tried to: nothing
+/// stays.
 async fn try_out(store: &dyn Store, location: &Uri, reached: &mut Reached, table: usize) -> Result<()> {
     let probe = location.join(&format!("{PROBE}{}", random_id()?));
     // To delete what is not there takes the same permission, where each action has one of its own.
@@ -221,9 +222,8 @@ async fn try_out(store: &dyn Store, location: &Uri, reached: &mut Reached, table
         }
         let mut finding = Finding::of(&error, Level::Warning, table);
         finding.notes.push("`prune` has to delete; `apply` does not".to_owned());
-        finding.notes.push("whether it may be written was not tried: that would have stayed".to_owned());
         reached.findings.push(finding);
-        return Ok(());
+        return write_nothing(store, &probe, location, reached).await;
     }
     let tried = write_and_read(store, &probe, location).await;
     // A write that failed may have happened all the same.
@@ -233,6 +233,18 @@ async fn try_out(store: &dyn Store, location: &Uri, reached: &mut Reached, table
     reached.fact("read");
     gone.map_err(|error| error.note(format!("{} stays behind; engines skip it", probe.shown())))?;
     reached.fact("deleted");
+    Ok(())
+}
+
+/// Whether writing is allowed, by a write whose condition cannot hold: nothing is there.
+async fn write_nothing(store: &dyn Store, probe: &Uri, location: &Uri, reached: &mut Reached) -> Result<()> {
+    match store.put(probe, Bytes::new(), &Condition::Is(ETag("0".repeat(32)))).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => {}
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Err(unconditional(location).source(error)),
+        Err(error) => return Err(error),
+        Ok(_) => return Err(unconditional(location).note(format!("{} stays behind; engines skip it", probe.shown()))),
+    }
+    reached.fact("may be written, under conditions");
     Ok(())
 }
 
