@@ -161,6 +161,24 @@ fn a_type_that_was_lost_is_drift_and_one_that_was_changed_is_said() {
     shop.run("plan").says(3, &["is a managed table", "set its type back to EXTERNAL_TABLE"]);
 }
 
+#[test]
+fn a_partition_of_somebody_else_is_named_with_the_statement_that_drops_it() {
+    let shop = Shop::applied();
+    shop.glue.edit_partition("sales", "taxes", &["emea".to_owned()], |partition| partition["Parameters"] = json!({}));
+    shop.s3.remove("data", "emea/taxes1.csv");
+    shop.s3.remove("tables", "taxes/region=emea/symlink.txt");
+    // What is ours of the same kind goes.
+    shop.s3.insert("data", "left/taxes.csv", "id,amount\n1,2.0\n");
+    shop.run("apply --yes").says(0, &["✓ 1 partition registered in"]);
+    shop.s3.remove("data", "left/taxes.csv");
+    shop.s3.remove("tables", "taxes/region=left/symlink.txt");
+    shop.run("apply --yes --full").says(0, &["✓ 1 partition unregistered in"]);
+    shop.run("plan --full")
+        .says(0, &["1 partition without a manifest that others have registered stays, such as emea"]);
+    let drop = "help: if it is not meant: ALTER TABLE `taxes` DROP IF EXISTS PARTITION (`region` = 'emea');";
+    shop.run("verify").says(1, &["emea of `taxes` is registered by somebody else", drop]);
+}
+
 /// What no flag could let go does not name one.
 #[test]
 fn a_table_of_somebody_else_with_other_partition_columns_is_refused_once() {

@@ -16,13 +16,15 @@ use super::{Exit, Global, Output, rule_file};
 use crate::apply::planning::Planning;
 use crate::apply::registration::field_shown;
 use crate::apply::verify::{Finding, Seen, What};
+use crate::ddl::{self, TableName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::brakes::{Allowed, grouped};
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionChange, TableChange};
 use crate::plan::switch::Reason;
 use crate::plan::{Counts, Kind, Requirement};
-use crate::rules::table::Rules;
+use crate::rules::table::{Rules, Table};
 use crate::uri::Shown;
+use crate::value::PartitionValue;
 
 /// The version of the JSON document; `docs/publishing.md` documents it.
 const VERSION: u32 = 1;
@@ -92,7 +94,9 @@ pub async fn run(global: &Global, args: &VerifyArgs) -> Result<Exit> {
         let mend = mend(table);
         let found = there.look(table.store.as_ref(), plan).await?;
         issues.extend(found.into_iter().map(|finding| of_manifest(table, finding, &mend)));
-        issues.extend(plan.catalog.iter().filter(|_| table.refusals.is_empty()).flat_map(|it| of_catalog(table, it)));
+        let stated = rules.tables.iter().find(|stated| stated.name == table.name);
+        let planned = plan.catalog.iter().filter(|_| table.refusals.is_empty());
+        issues.extend(planned.flat_map(|planned| of_catalog(table, stated, planned)));
     }
     let mut out = if args.json { Output::bytes() } else { Output::text() };
     match args.json {
@@ -207,7 +211,7 @@ fn of_manifest(table: &DrawnTable, finding: Finding, mend: &str) -> Issue {
 }
 
 /// What the catalog says otherwise than manifests and rules.
-fn of_catalog(table: &DrawnTable, planned: &CatalogPlan) -> Vec<Issue> {
+fn of_catalog(table: &DrawnTable, stated: Option<&Table>, planned: &CatalogPlan) -> Vec<Issue> {
     let (name, catalog) = (Shown(&table.name), Shown(&planned.catalog));
     let of_table = |message: String| Issue { what: "catalog", ..Issue::of(table, message) };
     let mut issues = match &planned.table {
@@ -242,11 +246,20 @@ fn of_catalog(table: &DrawnTable, planned: &CatalogPlan) -> Vec<Issue> {
     issues.extend(planned.foreign.iter().map(|values| {
         let partition = values.join("/");
         let message = format!("{partition} of `{name}` is registered by somebody else and has no manifest");
-        let mend = format!("if it is not meant: ALTER TABLE {} DROP PARTITION (…)", Shown(&planned.name));
+        let drop = stated.and_then(|stated| drop_partition(stated, &planned.name, values));
+        let drop = drop.unwrap_or_else(|| format!("ALTER TABLE {} DROP PARTITION (…)", planned.name));
+        let mend = format!("if it is not meant: {drop}");
         Issue { what: "foreign", key: Some(partition.clone()), mend, ..Issue::of(table, message) }
             .in_partition(partition)
     }));
     issues
+}
+
+/// The statement that unregisters a partition, in one line; `None` for a value that its column's type does not hold.
+fn drop_partition(table: &Table, name: &str, values: &[String]) -> Option<String> {
+    let values = values.iter().map(|text| PartitionValue::new(text)).collect::<Vec<_>>();
+    let statement = ddl::drop_partitions(table, &TableName::new(None, name), [values]).next()?.ok()?;
+    Some(statement.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "))
 }
 
 fn message(what: What, lines: u64, of: &str) -> String {
