@@ -121,6 +121,20 @@ fn a_table_is_registered_in_a_database_that_is_made_when_asked() {
 }
 
 #[test]
+fn several_tables_make_one_database() {
+    let shop = Shop::open();
+    let second = RULES.split_once("[table.taxes]").unwrap().1.replace("table.taxes", "table.more");
+    shop.rules(&format!("{RULES}\n[table.more]{second}"));
+    let refused = shop.run("plan").says(3, &["there is no Glue database"]);
+    assert_eq!(refused.text.matches("there is no Glue database").count(), 1, "{}", refused.text);
+    let plan = shop.run("plan --create-database").says(0, &["+ the database"]);
+    assert_eq!(plan.text.matches("+ the database").count(), 1, "{}", plan.text);
+    shop.run("apply --yes --create-database").says(0, &["✓ 2 tables and 4 partitions registered"]);
+    assert_eq!(shop.glue.count("CreateDatabase"), 1);
+    shop.settles();
+}
+
+#[test]
 fn drift_is_shown_field_by_field_and_mended() {
     let shop = Shop::applied();
     shop.glue.edit("sales", "taxes", |table| {

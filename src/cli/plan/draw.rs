@@ -85,9 +85,11 @@ impl Drawn {
         !self.plans().any(TablePlan::writes)
     }
 
-    /// The refusals, those that only ask to plan again first.
+    /// The refusals, those that only ask to plan again first; what is said of several tables alike once.
     pub fn into_refusals(self) -> Vec<Error> {
         let mut refusals: Vec<Error> = self.tables.into_iter().flat_map(|table| table.refusals).collect();
+        let mut said = BTreeSet::new();
+        refusals.retain(|refusal| said.insert(refusal.message().to_owned()));
         refusals.sort_by_key(|error| std::cmp::Reverse(error.exit_code()));
         refusals
     }
@@ -154,9 +156,14 @@ pub async fn draw(
         .buffered(TABLES)
         .try_collect()
         .await?;
+    let mut made: BTreeSet<String> = BTreeSet::new();
     for (table, drawn) in rules.tables.iter().zip(&mut drawn) {
         if let Some(plan) = &mut drawn.plan {
             plan.commits = commits(table, &listed);
+        }
+        if let Some(planned) = drawn.plan.as_mut().and_then(|plan| plan.catalog.as_mut()) {
+            // The first of its tables makes it.
+            planned.creates_database &= made.insert(planned.catalog.clone());
         }
         if !planning.adopt {
             let taken = taken_from_another(drawn, &mut stores, sources).await?;
