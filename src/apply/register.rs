@@ -25,8 +25,10 @@ const SHOWN: usize = 3;
 pub struct Registered {
     /// Tables made or changed.
     pub tables: u64,
-    /// Partitions added, mended or removed.
+    /// Partitions added or mended.
     pub partitions: u64,
+    /// Partitions removed.
+    pub removed: u64,
     /// Requests that this took.
     pub requests: u64,
 }
@@ -76,7 +78,7 @@ pub(super) async fn carry_out(
     let mut failed = Failed::default();
     if planned.removes_first {
         partitions.all(PartitionAction::Mend, How::Remove, &check, &mut failed).await?;
-        done.partitions += partitions.all(PartitionAction::Remove, How::Remove, &check, &mut failed).await?;
+        done.removed += partitions.all(PartitionAction::Remove, How::Remove, &check, &mut failed).await?;
         // What could not be taken away may hold lines that are about to be added elsewhere.
         std::mem::take(&mut failed).error(planned)?;
     }
@@ -88,7 +90,7 @@ pub(super) async fn carry_out(
     done.partitions += partitions.all(PartitionAction::Add, How::Add, &check, &mut failed).await?;
     done.partitions += partitions.all(PartitionAction::Mend, How::Mend, &check, &mut failed).await?;
     if !planned.removes_first {
-        done.partitions += partitions.all(PartitionAction::Remove, How::Remove, &check, &mut failed).await?;
+        done.removed += partitions.all(PartitionAction::Remove, How::Remove, &check, &mut failed).await?;
     }
     failed.error(planned)?;
     if table_last {

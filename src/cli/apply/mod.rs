@@ -261,14 +261,12 @@ fn registered(out: &mut Output, done: &Registered, catalogs: &[Arc<dyn Catalog>]
         return Ok(());
     }
     let requests: u64 = different.iter().map(|catalog| catalog.requests()).sum();
-    let what = match (done.tables, done.partitions) {
-        (0, 0) => "nothing to register".to_owned(),
-        (0, partitions) => format!("{} registered", counted(partitions, "partition")),
-        (tables, 0) => format!("{} registered", counted(tables, "table")),
-        (tables, partitions) => {
-            format!("{} and {} registered", counted(tables, "table"), counted(partitions, "partition"))
-        }
-    };
+    let some = |count: u64, what: &str| (count > 0).then(|| counted(count, what));
+    let made: Vec<String> = some(done.tables, "table").into_iter().chain(some(done.partitions, "partition")).collect();
+    let made = (!made.is_empty()).then(|| format!("{} registered", made.join(" and ")));
+    let removed = some(done.removed, "partition").map(|partitions| format!("{partitions} unregistered"));
+    let what: Vec<String> = made.into_iter().chain(removed).collect();
+    let what = if what.is_empty() { "nothing to register".to_owned() } else { what.join(", ") };
     let where_to: Vec<String> = different.iter().map(|catalog| catalog.shown()).collect();
     writeln!(out, "{ADDED}✓{ADDED:#} {what} in {}, {} in all", where_to.join(", "), counted(requests, "request"))
 }
@@ -293,6 +291,7 @@ async fn write(work: Vec<Work>, as_of: &str, options: &Options) -> Result<Done> 
         all.manifests += done.manifests;
         all.registered.tables += done.registered.tables;
         all.registered.partitions += done.registered.partitions;
+        all.registered.removed += done.registered.removed;
     }
     Ok(all)
 }
