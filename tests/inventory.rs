@@ -28,6 +28,7 @@ location       = 'out/events/'
 columns        = ['id bigint']
 partitioned_by = ['dt date']
 format         = 'parquet'
+append_only    = true
 
 [[table.events.rule]]
 match = 's3://acme-data/events/dt={dt}/hour={_}/*.parquet'
@@ -351,5 +352,129 @@ fn rows_that_are_none_are_named_by_file_and_row() {
             manifest["files"] = json!([{"key": "x.csv.gz", "size": body.len(), "MD5checksum": digest}]);
         });
         run(&folder, "ls --listing inv").says(1, &[says]);
+    }
+}
+
+#[cfg(feature = "s3")]
+mod in_buckets {
+    use std::collections::HashSet;
+    use std::sync::{Arc, Mutex};
+
+    use super::s3_server::{Access, Fault, Kind, SECRET_KEY, Server};
+    use super::*;
+
+    /// Where S3 puts the reports on `acme-data`.
+    const DESTINATION: &str = "s3://acme-inventory/reports/acme-data";
+
+    /// A server with every sample, and with the objects that they list.
+    fn server() -> Server {
+        let server = Server::start();
+        server.bucket("acme-data", "eu-west-1");
+        server.bucket("acme-inventory", "eu-west-1");
+        let mut folders = vec![PathBuf::from(SAMPLES)];
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => {
+                        let below = path.strip_prefix(SAMPLES).unwrap().to_str().unwrap();
+                        let key = format!("reports/acme-data/{below}");
+                        server.insert("acme-inventory", &key, fs::read(&path).unwrap());
+                    }
+                }
+            }
+        }
+        for object in expected("csv") {
+            let key = object["uri"].as_str().unwrap().strip_prefix("s3://acme-data/").unwrap();
+            server.insert("acme-data", key, "x");
+        }
+        server
+    }
+
+    fn run(server: &Server, folder: &TempDir, args: &str) -> Ran {
+        Ran::of(args, folder.path(), server.environment(), &[SECRET_KEY])
+    }
+
+    #[test]
+    fn a_report_is_streamed_from_its_bucket() {
+        let (server, folder) = (server(), folder(EVERYTHING));
+        for sample in samples() {
+            for source in [format!("{sample}/{DATE}/manifest.json"), format!("{sample}/"), sample.clone()] {
+                let ran = run(&server, &folder, &format!("ls --listing s3://acme-data/={DESTINATION}/{source}"));
+                let ran = ran.says(0, &[]);
+                assert_eq!(objects(&ran.stdout), expected(&sample), "{source}");
+            }
+        }
+        let ran = run(&server, &folder, &format!("ls --listing {DESTINATION}/csv/"));
+        ran.says(0, &["the report of 2026-11-24T01-00Z is not complete"]);
+    }
+
+    #[test]
+    fn a_file_that_breaks_off_is_taken_up_where_it_did() {
+        let (server, folder) = (server(), folder(EVERYTHING));
+        for (sample, ranges) in [("csv", true), ("csv", false), ("parquet-snappy", true), ("orc-zlib", false)] {
+            server.set(|settings| settings.ranges = ranges);
+            let mut torn = HashSet::new();
+            server.script(move |call| {
+                let is_first = call.kind == Kind::Get && torn.insert(call.key.clone());
+                is_first.then_some(Fault::TornAnswer)
+            });
+            let ran = run(&server, &folder, &format!("ls --listing s3://acme-data/={DESTINATION}/{sample}/"));
+            assert_eq!(objects(&ran.says(0, &[]).stdout), expected(sample));
+        }
+    }
+
+    #[test]
+    fn what_the_bucket_lacks_or_refuses_is_said() {
+        let (server, folder) = (server(), folder(EVERYTHING));
+        let ls = |source: &str| run(&server, &folder, &format!("ls --listing s3://acme-data/={source}"));
+        ls(&format!("{DESTINATION}/none/")).says(1, &["none/ holds no report of an S3 Inventory", "help:"]);
+        ls(&format!("{DESTINATION}/none/manifest.json")).says(1, &["none/manifest.json is not there"]);
+        ls("s3://acme-inventory/keys.txt").says(1, &["only an S3 Inventory is read", "help:"]);
+        ls("s3://no-such-bucket/x/").says(1, &["no-such-bucket"]);
+        let data = server.keys("acme-inventory").into_iter().find(|key| key.contains("/orc-some/data/")).unwrap();
+        server.remove("acme-inventory", &data);
+        ls(&format!("{DESTINATION}/orc-some/")).says(1, &[&data, "is not there, and the manifest names it", "help:"]);
+        server.bucket_with("acme-inventory", "eu-west-1", Access::Denied);
+        ls(&format!("{DESTINATION}/csv/")).says(1, &["acme-inventory", "s3:ListBucket"]);
+    }
+
+    #[test]
+    fn partitions_that_an_inventory_would_change_are_listed_live_first() {
+        let (server, sample) = (server(), format!("--listing s3://acme-data/={DESTINATION}/parquet-snappy/"));
+        // The server says of no object that it is archived.
+        let rules = RULES.replace("append_only    = true", "skip = []");
+        let folder = folder(&rules);
+        let published = |dt: &str| {
+            let path = folder.path().join(format!("out/events/dt={dt}/symlink.txt"));
+            fs::read_to_string(path).map_or(Vec::new(), |text| text.lines().map(str::to_owned).collect())
+        };
+        // Since the report one object has gone and another has come.
+        assert!(server.remove("acme-data", "events/dt=2026-11-21/hour=00/part-0.parquet"));
+        server.insert("acme-data", "events/dt=2026-11-21/hour=09/part-9.parquet", "x");
+        run(&server, &folder, &format!("apply --yes {sample}"))
+            .says(0, &["listing all of `events` live", "append_only"]);
+        let day = |hour: &str, part: u8| format!("s3://acme-data/events/dt=2026-11-21/hour={hour}/part-{part}.parquet");
+        assert_eq!(published("2026-11-21"), [day("07", 7), day("09", 9), day("23", 23)]);
+
+        // What the report does not know yet stays, and only what it would change is listed: the dates of the reports, the day.
+        let listed = Arc::new(Mutex::new(Vec::new()));
+        let seen = listed.clone();
+        server.script(move |call| {
+            seen.lock().unwrap().extend((call.kind == Kind::List).then(|| call.bucket.clone()));
+            None
+        });
+        run(&server, &folder, &format!("apply --yes {sample}")).says(0, &["listing 1 partition of `events` live"]);
+        server.clear_script();
+        let mut listed = listed.lock().unwrap().clone();
+        // A bucket's region is asked for once.
+        listed.dedup();
+        assert_eq!(listed, ["acme-inventory", "acme-data"]);
+        assert_eq!(published("2026-11-21"), [day("07", 7), day("09", 9), day("23", 23)]);
+
+        // A table to which objects are only added takes the report's word.
+        fs::write(folder.path().join("restitch.toml"), rules.replace("skip", "append_only = true\nskip")).unwrap();
+        run(&server, &folder, &format!("apply --yes {sample}")).says(0, &["events"]).without("live");
+        assert_eq!(published("2026-11-21"), [day("00", 0), day("07", 7), day("23", 23)]);
     }
 }

@@ -58,6 +58,11 @@ impl Recorded {
         }
     }
 
+    /// Whether the store itself made it, at a time of its own choice.
+    pub fn is_report(&self) -> bool {
+        !matches!(self, Recorded::Lines(_))
+    }
+
     /// What a person should know of how it was found.
     pub fn notes(&self) -> &[String] {
         match self {

@@ -174,6 +174,12 @@ impl Sources {
         self.written.iter().flat_map(|written| written.listing.notes()).map(String::as_str)
     }
 
+    /// Whether what lies below `prefix`, or some of it, is said by an S3 Inventory, which is never of now.
+    pub fn is_reported(&self, prefix: &Uri) -> bool {
+        let overlaps = |own: Option<&Uri>| covers(own, Some(prefix)) || own.is_some_and(|own| prefix.is_prefix_of(own));
+        self.written.iter().any(|written| written.listing.is_report() && overlaps(written.listing.prefix()))
+    }
+
     /// Whether everything is listed live, whatever prefixes are.
     pub fn is_live(&self) -> bool {
         self.written.is_empty()

@@ -92,9 +92,15 @@ impl S3 for Backend {
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let state = self.0.state();
         let object = state.object(&request.input.bucket, &request.input.key)?;
+        let length = object.body.len();
+        let asked = request.input.range.filter(|_| state.settings.ranges);
+        let range = asked.as_ref().map(|range| range.check(length as u64)).transpose()?;
+        let said = range.as_ref().map(|range| format!("bytes {}-{}/{length}", range.start, range.end - 1));
+        let range = range.map_or(0..length, |range| range.start as usize..range.end as usize);
         let output = GetObjectOutput {
-            body: Some(StreamingBlob::from(Body::from(object.body.clone()))),
-            content_length: Some(i64::try_from(object.body.len()).unwrap()),
+            content_length: Some(i64::try_from(range.len()).unwrap()),
+            content_range: said,
+            body: Some(StreamingBlob::from(Body::from(object.body.slice(range)))),
             e_tag: Some(ETag::Strong(object.etag.clone())),
             last_modified: Some(timestamp(object.modified)),
             ..GetObjectOutput::default()

@@ -49,6 +49,8 @@ pub struct Settings {
     pub wrong_region: WrongRegion,
     /// Whether it also speaks Google's dialect: `x-goog-generation` in answers, `x-goog-if-generation-match` on writes.
     pub generations: bool,
+    /// Whether a part of an object can be read; otherwise all of it comes.
+    pub ranges: bool,
     /// The clock, in seconds since 1970; `None`: the system's.
     pub now: Option<i64>,
 }
@@ -314,6 +316,7 @@ impl Default for Settings {
             tags: Tags::Md5,
             wrong_region: WrongRegion::Redirect,
             generations: false,
+            ranges: true,
             now: None,
         }
     }

@@ -1,6 +1,7 @@
 //! `restitch plan`: the difference between what is published and what the rules say. Reads only.
 
 pub(super) mod args;
+mod confirm;
 pub(super) mod draw;
 pub(super) mod json;
 pub(super) mod partial;
@@ -17,6 +18,7 @@ use self::unmatched::Unmatched;
 use super::{Exit, Global, Output, rule_file};
 use crate::apply::{Options, random_id};
 use crate::error::{Error, Result};
+use crate::listing::Sources;
 use crate::plan::{PLAN_VERSION, Plan};
 use crate::rules::table::Rules;
 use crate::uri::Shown;
@@ -81,15 +83,19 @@ pub(super) async fn draw(
     let planning = args.planning(rules)?;
     let mut unmatched = Unmatched::create(args.unmatched.as_deref())?;
     if let Some(partial) = partial.partial(rules)? {
-        let drawn = partial::draw(global, rules, &partial, planning, &mut unmatched, run).await?;
+        let drawn = partial::draw(global, rules, &partial, planning.clone(), &mut unmatched, run).await?;
         unmatched.finish()?;
-        return Ok(drawn);
+        if partial.live {
+            return Ok(drawn);
+        }
+        let sources = Sources::open(rules, &global.listing).await?;
+        return confirm::confirmed(global, rules, &sources, planning, drawn, run).await;
     }
     let sources = global.sources(rules).await?;
     let relist = args.unmatched.is_some() || planning.full || planning.adopt;
-    let drawn = draw::draw(global, rules, &sources, planning, &mut unmatched, run, relist).await?;
+    let drawn = draw::draw(global, rules, &sources, planning.clone(), &mut unmatched, run, relist).await?;
     unmatched.finish()?;
-    Ok(drawn)
+    confirm::confirmed(global, rules, &sources, planning, drawn, run).await
 }
 
 /// `2026-11-22T10:31:04Z`

@@ -48,6 +48,8 @@ const NOT_PARTIAL: [&str; 3] = ["adopt", "full", "allow_empty"];
 pub struct Partial {
     /// One per table of the rules; a table whose entry is empty is left alone.
     pub wanted: Vec<Wanted>,
+    /// Tables of which that is every partition, planned as in a whole run.
+    pub whole: BTreeSet<String>,
     /// Whether written listings count: they do not say what has changed since.
     pub live: bool,
     /// What the user said, in one line.
@@ -68,7 +70,7 @@ impl PartialArgs {
         }
         let wanted = only::wanted(rules, &self.only)?;
         let said = self.only.iter().map(|text| Shown(text).to_string()).collect::<Vec<_>>().join("; ");
-        Ok(Some(Partial { wanted, live: false, said }))
+        Ok(Some(Partial { wanted, whole: BTreeSet::new(), live: false, said }))
     }
 }
 
@@ -121,7 +123,7 @@ impl<'p> Hints<'p> {
         if let Some(stray) = &self.stray {
             said += &format!("; no rule takes {} of them, as {}", self.strays, stray.shown());
         }
-        Partial { wanted: self.wanted, live: true, said }
+        Partial { wanted: self.wanted, whole: BTreeSet::new(), live: true, said }
     }
 }
 
@@ -172,7 +174,8 @@ pub async fn draw(
         .map(|(((table, wanted), place), (mut mapped, _))| {
             // Prefixes may show more than what is wanted.
             mapped.groups.partitions.retain(|group| wanted.contains(&group.values));
-            let planning = Planning { only: Some(wanted.clone()), ..planning.clone() };
+            let only = (!partial.whole.contains(&table.name)).then(|| wanted.clone());
+            let planning = Planning { only, ..planning.clone() };
             async move { draw_table(table, place, mapped, &planning).await }
         })
         .buffered(TABLES)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::S3;
 use super::connection::Connection;
@@ -26,6 +26,8 @@ pub(crate) struct Object {
     etag: Option<String>,
     /// Bytes that have come.
     read: u64,
+    /// Bytes that come again: of a store that does not begin in the middle.
+    again: u64,
     body: ByteStream,
     tries: u32,
 }
@@ -39,7 +41,16 @@ impl S3 {
         let (connection, counts) = (self.connection.clone(), self.counts.clone());
         let Some(output) = ask(&connection, &counts, uri, 0, None).await? else { return Ok(None) };
         let etag = output.e_tag;
-        Ok(Some(Object { connection, counts, uri: uri.clone(), etag, read: 0, body: output.body, tries: TRIES }))
+        Ok(Some(Object {
+            connection,
+            counts,
+            uri: uri.clone(),
+            etag,
+            read: 0,
+            again: 0,
+            body: output.body,
+            tries: TRIES,
+        }))
     }
 }
 
@@ -51,7 +62,13 @@ impl Object {
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             match self.body.try_next().await {
-                Ok(Some(bytes)) => {
+                Ok(Some(mut bytes)) => {
+                    let again = self.again.min(bytes.len() as u64);
+                    self.again -= again;
+                    bytes.advance(usize::try_from(again).expect("at most what came"));
+                    if bytes.is_empty() {
+                        continue;
+                    }
                     self.read += bytes.len() as u64;
                     self.tries = TRIES.min(self.tries + 1);
                     return Ok(Some(bytes));
@@ -72,9 +89,11 @@ impl Object {
 
     async fn resume(&mut self) -> Result<()> {
         let asked = ask(&self.connection, &self.counts, &self.uri, self.read, self.etag.as_deref()).await?;
-        let is_rest = |output: &GetObjectOutput| self.read == 0 || output.content_range.is_some();
-        match asked.filter(is_rest) {
-            Some(output) => self.body = output.body,
+        match asked {
+            Some(output) => {
+                self.again = if output.content_range.is_some() { 0 } else { self.read };
+                self.body = output.body;
+            }
             None => {
                 let message = format!("{} was replaced or deleted while it was read", self.uri.shown());
                 return Err(Error::new(ErrorKind::Corrupt, message).help("run again"));
