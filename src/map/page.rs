@@ -103,6 +103,16 @@ impl Page {
         self.keys.is_empty()
     }
 
+    /// Keeps the first objects only.
+    pub fn truncate(&mut self, len: usize) {
+        self.keys.truncate(len);
+    }
+
+    /// Whether each key comes behind the one before it, in byte order.
+    pub fn is_ascending(&self) -> bool {
+        (1..self.len()).all(|index| self.key(index - 1) < self.key(index))
+    }
+
     /// The buffer that holds every key, for searches over all of them at once; what stands between keys is undefined.
     pub fn text(&self) -> &str {
         &self.text
@@ -144,6 +154,12 @@ pub struct PageBuilder {
 impl PageBuilder {
     pub fn new(bucket: Bucket) -> PageBuilder {
         PageBuilder { page: Page { bucket, text: String::new(), keys: Vec::new(), attributes: Attributes::default() } }
+    }
+
+    /// With room for so many objects with so many bytes of text.
+    pub fn with_capacity(bucket: Bucket, objects: usize, text_bytes: usize) -> PageBuilder {
+        let (text, keys) = (String::with_capacity(text_bytes), Vec::with_capacity(objects));
+        PageBuilder { page: Page { bucket, text, keys, attributes: Attributes::default() } }
     }
 
     /// A page over text that already holds the keys, one span each: no key is copied.

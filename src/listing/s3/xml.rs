@@ -137,8 +137,14 @@ impl<'a> Reader<'a> {
         Malformed { what, at: self.at }
     }
 
-    fn rest(&self) -> &'a str {
+    /// What is left to read.
+    pub fn rest(&self) -> &'a str {
         &self.text[self.at..]
+    }
+
+    /// Goes on where `rest`, a part of what is left up to its end, begins.
+    pub fn skip_to(&mut self, rest: &'a str) {
+        self.at = self.text.len() - rest.len();
     }
 
     /// White space, comments and processing instructions.
