@@ -67,6 +67,14 @@ async fn keys(listing: &S3, prefix: &str) -> Result<Vec<String>> {
     Ok(pages(listing, prefix).await?.concat())
 }
 
+/// What is listed by many requests at once, sorted.
+async fn keys_in_any_order(listing: &S3, prefix: &str) -> Result<Vec<String>> {
+    let pages: Vec<Page> = listing.list_in_any_order(&uri(prefix), None).try_collect().await?;
+    let mut keys: Vec<String> = pages.iter().flat_map(Page::objects).map(|object| object.key.to_owned()).collect();
+    keys.sort_unstable();
+    Ok(keys)
+}
+
 /// What an error says, in full; that it gives nothing away is checked here, for every error of this file.
 fn said(error: &Error) -> String {
     let said = format!("{error:?}");
@@ -121,6 +129,114 @@ async fn every_key_comes_exactly_as_it_is() {
         server.remove("bucket", key);
     }
     assert_eq!(keys(&listing(&server), "s3://bucket/").await.unwrap(), server.keys("bucket"));
+}
+
+/// A server with 2,000 keys of two layouts.
+fn filled() -> Server {
+    let server = started();
+    server.set(|settings| settings.page_size = 20);
+    for number in 0..1_000_u32 {
+        server.insert("bucket", &format!("flat/{:08x}.csv", number.wrapping_mul(0x9e37_79b9)), "x");
+        server.insert("bucket", &format!("k=é&{}/{:02}//{number:04}+ .csv", number % 3, number % 28), "x");
+    }
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_requests_at_once_list_what_one_after_the_other_do() {
+    let honest: fn(&mut s3_server::Settings) = |_| {};
+    for change in [
+        honest,
+        |settings| settings.starts_after = false,
+        |settings| settings.delimits = false,
+        |settings| settings.encodes_urls = false,
+        |settings| settings.empty_last_page = true,
+        |settings| settings.cuts_anywhere = true,
+        |settings| (settings.starts_after, settings.delimits, settings.cuts_anywhere) = (false, false, true),
+    ] {
+        let server = filled();
+        server.set(change);
+        for prefix in ["s3://bucket/", "s3://bucket/flat/", "s3://bucket/k", "s3://bucket/k=é&1/", "s3://bucket/none"]
+        {
+            let all = keys(&listing(&server), prefix).await.unwrap();
+            for at_once in [1, 2, 16] {
+                let listed = keys_in_any_order(&listing(&server).at_once(at_once), prefix).await.unwrap();
+                assert!(listed == all, "{prefix}, {at_once} at once: {} keys, not {}", listed.len(), all.len());
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_one_request_and_many_pages_are_on_their_way_at_once() {
+    let server = filled();
+    let one_page = listing(&server);
+    assert_eq!(keys_in_any_order(&one_page, "s3://bucket/k=é&1/05/").await.unwrap().len(), 12);
+    assert_eq!(one_page.requests().lists, 1);
+    // 50 pages of 20 keys that each take 20 ms are a second one after the other.
+    server.script(|call| (call.kind == Kind::List).then_some(Fault::Late(Duration::from_millis(20))));
+    let (many, start) = (listing(&server), std::time::Instant::now());
+    assert_eq!(keys_in_any_order(&many, "s3://bucket/flat/").await.unwrap().len(), 1_000);
+    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+    assert!(many.requests().lists <= 100, "{:?}", many.requests());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_and_deleted_meanwhile_neither_hides_nor_doubles_a_key() {
+    let server = filled();
+    let all = server.keys("bucket");
+    let listing = listing(&server);
+    let mut pages = listing.list_in_any_order(&uri("s3://bucket/"), None);
+    let (mut seen, mut round) = (Vec::new(), 0_u32);
+    while let Some(page) = pages.try_next().await.unwrap() {
+        seen.extend(page.objects().map(|object| object.key.to_owned()));
+        for number in 0..10 {
+            server.insert("bucket", &format!("flat/{:08x}.new", (round * 10 + number).wrapping_mul(0x51_7cc1)), "new");
+            server.remove("bucket", &format!("flat/{:08x}.new", (round * 5 + number).wrapping_mul(0x51_7cc1)));
+        }
+        server.insert("bucket", &all[round as usize * 7 % all.len()], "overwritten");
+        round += 1;
+    }
+    seen.sort_unstable();
+    assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "a key came twice");
+    seen.retain(|key| !key.ends_with(".new"));
+    assert!(seen == all, "{} keys of {}", seen.len(), all.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_asks_to_slow_down_loses_no_page() {
+    let server = filled();
+    let all = server.keys("bucket");
+    let mut answers = 0;
+    server.script(move |_| {
+        answers += 1;
+        (answers % 3 == 0).then_some(Fault::SlowDown)
+    });
+    // With one try each, what is refused is asked for again by the listing itself.
+    for tries in [1, 5] {
+        let listing = S3::over(&sdk(&server.url(), tries), &table::Access::default()).unwrap().at_once(8);
+        assert!(keys_in_any_order(&listing, "s3://bucket/").await.unwrap() == all, "{tries} tries");
+        assert!(listing.requests().throttled > 30, "{:?}", listing.requests());
+    }
+    server.script(|_| Some(Fault::SlowDown));
+    let listing = S3::over(&sdk(&server.url(), 2), &table::Access::default()).unwrap();
+    assert_eq!(keys_in_any_order(&listing, "s3://bucket/").await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert_eq!(listing.requests().lists, 2);
+}
+
+/// Stores that sort as UTF-16 does, or not at all, are listed as ever: page by page.
+#[tokio::test]
+async fn a_store_in_another_order_is_listed_page_by_page() {
+    let key = |key: &str| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>");
+    let canned = Canned::start(move |request, _| {
+        let more = "<IsTruncated>true</IsTruncated><NextContinuationToken>2</NextContinuationToken>";
+        let last = "<IsTruncated>false</IsTruncated>";
+        let inner = if request == 0 { key("p/b") + &key("p/a") + more } else { key("p/0") + last };
+        format!("HTTP/1.1 200 OK\r\n\r\n<ListBucketResult>{inner}</ListBucketResult>")
+    });
+    let listing = S3::over(&sdk(&canned.url(), 1), &table::Access::default()).unwrap();
+    assert_eq!(keys_in_any_order(&listing, "s3://bucket/p/").await.unwrap(), ["p/0", "p/a", "p/b"]);
+    assert_eq!(canned.requests(), 2);
 }
 
 #[tokio::test]

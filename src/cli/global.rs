@@ -43,9 +43,9 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: When,
 
-    /// When to show progress on standard error: auto (on a terminal), always, never
+    /// When to show progress on standard error: auto (on a terminal), always, never; json (lines for programs)
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
-    pub progress: When,
+    pub progress: Show,
 
     #[arg(skip)]
     pub(super) interrupt: Interrupt,
@@ -57,6 +57,15 @@ pub enum When {
     Auto,
     Always,
     Never,
+}
+
+/// When progress is shown, and to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Show {
+    Auto,
+    Always,
+    Never,
+    Json,
 }
 
 impl Global {

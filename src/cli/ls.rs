@@ -2,9 +2,8 @@
 
 use super::{Exit, Global, Output, Progress, rule_file};
 use crate::error::Result;
-use crate::listing::{lines, survey};
+use crate::listing::{Page, lines, survey};
 use crate::map::Program;
-use crate::uri::Shown;
 
 #[derive(clap::Args)]
 pub struct LsArgs {}
@@ -16,15 +15,14 @@ pub async fn run(global: &Global, _: &LsArgs) -> Result<Exit> {
     let sources = global.sources_whole(&rules).await?;
     let progress = Progress::start(global);
     let mut out = Output::bytes();
-    let (mut keys, mut line) = (0, Vec::new());
-    let mut visit = |page: &crate::listing::Page| {
+    let mut line = Vec::new();
+    let mut visit = |page: &Page, at: &survey::Progress<'_>| {
         for object in page.objects() {
             line.clear();
             lines::write_line(&object, &mut line);
             out.write(&line)?;
         }
-        keys += page.len();
-        progress.say(format_args!("listing {}  {keys} keys", Shown(&page.bucket().uri_prefix())));
+        progress.listing(at);
         Ok(())
     };
     survey::pages(&Program::new(&rules), &sources, &mut visit).await?;

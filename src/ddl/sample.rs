@@ -39,6 +39,7 @@ pub fn table(partitioned_by: &[(&str, &str)]) -> Table {
         exclude: Vec::new(),
         pick: Vec::new(),
         rules: Vec::new(),
+        lookups: Vec::new(),
         tests: Vec::new(),
     }
 }

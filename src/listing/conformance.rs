@@ -160,6 +160,20 @@ async fn expect(subject: &dyn Subject, listing: &dyn Listing, prefix: &Uri, keys
         got.sort_unstable();
     }
     assert_same(&got, &expected, &format!("keys below {prefix:?} in pages of {page_size}"));
+    let got = in_any_order(subject, listing, prefix).await;
+    assert_same(&got, &expected, &format!("keys below {prefix:?} in any order, in pages of {page_size}"));
+}
+
+/// What is listed in any order, sorted.
+async fn in_any_order(subject: &dyn Subject, listing: &dyn Listing, prefix: &Uri) -> Vec<String> {
+    let pages: Vec<Page> = listing.list_in_any_order(prefix, None).try_collect().await.expect("a listing in any order");
+    let mut got = Vec::new();
+    for page in &pages {
+        assert!(page.is_ascending() || !subject.is_ordered(), "a page of {prefix:?} is in no order");
+        got.extend(page.objects().map(|object| object.key.to_owned()));
+    }
+    got.sort_unstable();
+    got
 }
 
 /// Panics with the first difference, where two long lists would say nothing.

@@ -29,6 +29,7 @@ use futures::stream::BoxStream;
 
 use self::upkeep::Upkeep;
 use crate::error::Result;
+use crate::plan::cost::Price;
 use crate::uri::{Bucket, Uri};
 
 /// A source of pages.
@@ -42,8 +43,12 @@ pub trait Listing: Debug + Send + Sync {
     /// ends. A listing is never silently partial.
     fn list<'a>(&'a self, prefix: &Uri) -> BoxStream<'a, Result<Page>>;
 
-    /// As [`Listing::list`], of which keys less than `from` may be left out.
-    fn list_from<'a>(&'a self, prefix: &Uri, from: &str) -> BoxStream<'a, Result<Page>> {
+    /// The same pages in any order, keys within each in order, by as many requests at once as are worth it; for whoever
+    /// does not go by the order. Keys less than `from` may be left out.
+    ///
+    /// # Errors
+    /// As [`Listing::list`].
+    fn list_in_any_order<'a>(&'a self, prefix: &Uri, from: Option<&str>) -> BoxStream<'a, Result<Page>> {
         let _ = from;
         self.list(prefix)
     }
@@ -53,6 +58,11 @@ pub trait Listing: Debug + Send + Sync {
 
     /// What this listing has asked for so far.
     fn requests(&self) -> Requests;
+
+    /// What those requests cost.
+    fn price(&self) -> Price {
+        Price::default()
+    }
 
     /// When what it lists was true, in seconds since 1970; `None`: as it is asked, live.
     fn as_of(&self) -> Option<i64> {
@@ -85,6 +95,16 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Requests) -> Requests {
+        Requests {
+            lists: self.lists + other.lists,
+            gets: self.gets + other.gets,
+            throttled: self.throttled + other.throttled,
+        }
+    }
+
     /// What has been asked since `before`.
     #[must_use]
     pub fn since(self, before: Requests) -> Requests {

@@ -69,6 +69,16 @@ pub enum Source {
     Live { prefix: Uri, from: Option<String> },
 }
 
+impl Source {
+    /// What it is the listing of; `None`: everything.
+    pub fn prefix(&self) -> Option<&Uri> {
+        match self {
+            Source::Written(recorded) => recorded.prefix(),
+            Source::Live { prefix, .. } => Some(prefix),
+        }
+    }
+}
+
 impl Sources {
     /// Opens what `--listing` and `[[listing]] from` name; nothing is listed yet. An argument takes the place of the rule
     /// file's sources below its prefix. A relative `from` is taken from the rule file's folder.

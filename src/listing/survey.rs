@@ -41,6 +41,8 @@ pub struct Listed {
     pub keys: u64,
     /// Of this source, probes included; all 0 for files and folders.
     pub requests: Requests,
+    /// What they cost, where the store has a price.
+    pub dollars: f64,
     pub took: Duration,
     /// When it was true, in seconds since 1970; `None`: live, as of this run.
     pub as_of: Option<i64>,
@@ -53,10 +55,12 @@ pub struct Listed {
 pub struct Progress<'a> {
     /// What is being listed; `None`: everything.
     pub prefix: Option<&'a Uri>,
-    /// Keys of this source so far.
+    /// Of all sources so far.
     pub keys: u64,
-    /// Of this source so far.
+    pub pages: u64,
     pub requests: Requests,
+    /// What those requests cost, where the store has a price.
+    pub dollars: f64,
     /// Sources, and how many of them are done.
     pub sources: usize,
     pub done: usize,
@@ -135,11 +139,11 @@ pub async fn survey(
     let parts = sources.cover(program.prefixes())?;
     let mut lakes = Lakes::new(program.prefixes());
     let mut listed = Vec::new();
-    for (done, part) in parts.iter().enumerate() {
-        let listing = sources.listing(part).await?;
-        let is_partial = sources.is_partial();
-        let mut part = Part { source: part, listing, sources: parts.len(), done, is_partial };
-        listed.push(part.list(&mut lakes, mapper, sink, progress).await?);
+    let mut come = Come { sources: parts.len(), ..Come::default() };
+    for source in &parts {
+        let listing = sources.listing(source).await?;
+        let mut part = Part { source, listing, is_partial: sources.is_partial() };
+        listed.push(part.list(&mut lakes, mapper, sink, &mut come, progress).await?);
     }
     mapper.finish(sink)?;
     Ok(Surveyed { listed, lake_folders: lakes.finish() })
@@ -152,23 +156,66 @@ pub async fn survey(
 pub async fn pages(
     program: &Program,
     sources: &Sources,
-    visit: &mut (dyn FnMut(&Page) -> Result<()> + Send),
+    visit: &mut (dyn FnMut(&Page, &Progress<'_>) -> Result<()> + Send),
 ) -> Result<()> {
-    for source in sources.cover(program.prefixes())? {
-        let mut pages = Ahead::start(&source, sources.listing(&source).await?, std::convert::identity);
+    let parts = sources.cover(program.prefixes())?;
+    let mut come = Come { sources: parts.len(), ..Come::default() };
+    for source in &parts {
+        let listing = sources.listing(source).await?;
+        let before = listing.requests();
+        let mut pages = Ahead::start(source, listing.clone(), Order::Bytes, std::convert::identity);
         while let Some(page) = pages.next().await {
-            visit(&page?)?;
+            let page = page?;
+            come.page(&page);
+            visit(&page, &come.progress(source.prefix(), listing.as_ref(), before))?;
         }
+        come.done(listing.as_ref(), before);
     }
     Ok(())
+}
+
+/// What has come of all sources.
+#[derive(Debug, Default)]
+struct Come {
+    sources: usize,
+    done: usize,
+    keys: u64,
+    pages: u64,
+    /// Of those that are done.
+    requests: Requests,
+    dollars: f64,
+}
+
+impl Come {
+    fn page(&mut self, page: &Page) {
+        self.keys += page.len() as u64;
+        self.pages += 1;
+    }
+
+    /// With what the source that is not done has asked for since `before`.
+    fn progress<'a>(&self, prefix: Option<&'a Uri>, listing: &dyn Listing, before: Requests) -> Progress<'a> {
+        let asked = listing.requests().since(before);
+        Progress {
+            prefix,
+            keys: self.keys,
+            pages: self.pages,
+            requests: self.requests.and(asked),
+            dollars: self.dollars + listing.price().dollars(asked.lists, asked.gets),
+            sources: self.sources,
+            done: self.done,
+        }
+    }
+
+    fn done(&mut self, listing: &dyn Listing, before: Requests) {
+        let Progress { requests, dollars, .. } = self.progress(None, listing, before);
+        (self.requests, self.dollars, self.done) = (requests, dollars, self.done + 1);
+    }
 }
 
 /// One source on its way through the mapper.
 struct Part<'a> {
     source: &'a Source,
     listing: Arc<dyn Listing>,
-    sources: usize,
-    done: usize,
     is_partial: bool,
 }
 
@@ -178,22 +225,20 @@ impl Part<'_> {
         lakes: &mut Lakes,
         mapper: &mut Mapper<'_>,
         sink: &mut impl Sink,
+        come: &mut Come,
         progress: &mut (dyn FnMut(&Progress<'_>, &Mapper<'_>) -> Result<()> + Send),
     ) -> Result<Listed> {
         let (start, before) = (Instant::now(), self.listing.requests());
-        let prefix = match self.source {
-            Source::Written(lines) => lines.prefix(),
-            Source::Live { prefix, .. } => Some(prefix),
-        };
+        let prefix = self.source.prefix();
         let mut keys = 0;
-        let mut pages = Ahead::start(self.source, self.listing.clone(), witnessed());
+        let mut pages = Ahead::start(self.source, self.listing.clone(), Order::Any, witnessed());
         while let Some(arrived) = pages.next().await {
             let Arrived { page, witnessed } = arrived?;
             keys += page.len() as u64;
-            let requests = self.listing.requests().since(before);
+            come.page(&page);
             lakes.look(&page, &witnessed);
             mapper.page(&page, sink)?;
-            progress(&Progress { prefix, keys, requests, sources: self.sources, done: self.done }, mapper)?;
+            progress(&come.progress(prefix, self.listing.as_ref(), before), mapper)?;
         }
         let mut commit = None;
         if let Source::Live { prefix, .. } = self.source {
@@ -202,10 +247,13 @@ impl Part<'_> {
             }
             commit = self.listing.pin(prefix).await?;
         }
+        come.done(self.listing.as_ref(), before);
+        let requests = self.listing.requests().since(before);
         Ok(Listed {
             prefix: prefix.cloned(),
             keys,
-            requests: self.listing.requests().since(before),
+            requests,
+            dollars: self.listing.price().dollars(requests.lists, requests.gets),
             took: start.elapsed(),
             as_of: self.listing.as_of(),
             commit,
@@ -217,6 +265,14 @@ impl Part<'_> {
 struct Ahead<T> {
     receiver: mpsc::Receiver<Result<T>>,
     task: JoinHandle<()>,
+}
+
+/// The order of the pages of a live source.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Bytes,
+    /// As they are there soonest.
+    Any,
 }
 
 /// A page, and the formats whose books it may hold.
@@ -237,14 +293,19 @@ fn witnessed() -> impl Fn(Page) -> Arrived + Send + Sync + 'static {
 }
 
 impl<T: Send + 'static> Ahead<T> {
-    fn start(source: &Source, listing: Arc<dyn Listing>, see: impl Fn(Page) -> T + Send + Sync + 'static) -> Ahead<T> {
+    fn start(
+        source: &Source,
+        listing: Arc<dyn Listing>,
+        order: Order,
+        see: impl Fn(Page) -> T + Send + Sync + 'static,
+    ) -> Ahead<T> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let source = source.clone();
         let task = tokio::spawn(async move {
-            let mut pages = match &source {
-                Source::Written(lines) => lines.all(),
-                Source::Live { prefix, from: None } => listing.list(prefix),
-                Source::Live { prefix, from: Some(from) } => listing.list_from(prefix, from),
+            let mut pages = match (&source, order) {
+                (Source::Written(lines), _) => lines.all(),
+                (Source::Live { prefix, .. }, Order::Bytes) => listing.list(prefix),
+                (Source::Live { prefix, from }, Order::Any) => listing.list_in_any_order(prefix, from.as_deref()),
             };
             while let Some(page) = pages.next().await {
                 if sender.send(page.map(&see)).await.is_err() {

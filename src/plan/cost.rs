@@ -6,6 +6,22 @@ use serde::Serialize;
 
 use super::TablePlan;
 
+/// What a store asks for reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Price {
+    pub dollars_per_1000_lists: f64,
+    pub dollars_per_1000_gets: f64,
+}
+
+impl Price {
+    /// What AWS asks for S3 (us-east-1, standard).
+    pub const AWS: Price = Price { dollars_per_1000_lists: 0.005, dollars_per_1000_gets: 0.0004 };
+
+    pub fn dollars(&self, lists: u64, gets: u64) -> f64 {
+        (lists as f64 * self.dollars_per_1000_lists + gets as f64 * self.dollars_per_1000_gets) / 1000.0
+    }
+}
+
 /// The requests of an apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Cost {

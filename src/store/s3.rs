@@ -28,7 +28,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Page;
 use crate::listing::s3::connection::{Connection, timeouts};
 use crate::listing::s3::watch::{Counts, Kind, Watch};
-use crate::listing::s3::{Action, Failure, MAX_PAGE_KEYS, Pages, is_missing_key, unquoted};
+use crate::listing::s3::{Action, Asker, Failure, MAX_PAGE_KEYS, Pages, is_missing_key, unquoted};
 use crate::listing::said::RESERVED;
 use crate::rules::table::Access;
 use crate::uri::{Shown, Uri};
@@ -92,6 +92,11 @@ impl S3Store {
     pub fn page_size(mut self, keys: usize) -> S3Store {
         self.page_size = keys.clamp(1, MAX_PAGE_KEYS);
         self
+    }
+
+    fn asker(&self, prefix: &Uri, page_size: usize) -> Asker {
+        let (connection, counts) = (self.connection.clone(), self.counts.clone());
+        Asker { connection, counts, prefix: prefix.clone(), page_size }
     }
 
     async fn read(&self, uri: &Uri, watch: &Watch) -> Result<Option<GetObjectOutput>> {
@@ -189,8 +194,7 @@ impl S3Store {
 #[async_trait]
 impl Store for S3Store {
     fn list<'a>(&'a self, prefix: &Uri, start_after: Option<&str>) -> BoxStream<'a, Result<Page>> {
-        let (connection, counts) = (self.connection.clone(), self.counts.clone());
-        let pages = Pages::new(connection, counts, prefix, start_after, self.page_size).stream();
+        let pages = Pages::new(self.asker(prefix, self.page_size), start_after).stream();
         let prefix = prefix.clone();
         // What is published is merged with what should be, which only works in order.
         pages
@@ -203,8 +207,7 @@ impl Store for S3Store {
 
     /// One key is asked for, not a page of them.
     async fn first(&self, prefix: &Uri, start_after: Option<&str>) -> Result<Option<String>> {
-        let (connection, counts) = (self.connection.clone(), self.counts.clone());
-        let mut pages = Pages::new(connection, counts, prefix, start_after, 1).stream();
+        let mut pages = Pages::new(self.asker(prefix, 1), start_after).stream();
         while let Some(page) = pages.try_next().await? {
             if !page.is_empty() {
                 return Ok(Some(page.key(0).to_owned()));
@@ -300,8 +303,7 @@ impl Store for S3Store {
     }
 
     fn traits(&self) -> Traits {
-        let is_aws = self.connection.endpoint().is_none();
-        let dollars_per_1000_writes = if is_aws { DOLLARS_PER_1000_WRITES } else { 0.0 };
+        let dollars_per_1000_writes = if self.connection.is_aws() { DOLLARS_PER_1000_WRITES } else { 0.0 };
         Traits { md5_etags: true, dollars_per_1000_writes, folds_case: false }
     }
 }

@@ -1,5 +1,6 @@
 //! What the server keeps, and S3's rules about it: one map of exact keys a bucket. Speaks the terms of `s3s` only.
 
+use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,12 +12,12 @@ use md5::{Digest, Md5};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::{
-    BucketVersioningStatus, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput,
-    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, EncodingType,
-    Error, GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput, GetBucketVersioningInput,
-    GetBucketVersioningOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
-    HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object as Listed, ObjectStorageClass, PutObjectInput,
-    PutObjectOutput, StreamingBlob, Timestamp,
+    BucketVersioningStatus, CommonPrefix, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource,
+    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition,
+    EncodingType, Error, GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput,
+    GetBucketVersioningInput, GetBucketVersioningOutput, GetObjectInput, GetObjectOutput, HeadBucketInput,
+    HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object as Listed,
+    ObjectStorageClass, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp,
 };
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 
@@ -58,25 +59,37 @@ impl S3 for Backend {
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let input = request.input;
-        if input.delimiter.is_some() {
+        let mut state = self.0.state();
+        state.lists += 1;
+        let settings = &state.settings;
+        if input.delimiter.is_some() && !settings.delimits {
             return Err(s3_error!(NotImplemented, "this server has no delimiters"));
         }
-        let state = self.0.state();
-        let settings = &state.settings;
         let asked = input.max_keys.map_or(1_000, |keys| usize::try_from(keys).unwrap_or(0));
-        let page_size = asked.min(settings.page_size).min(1_000);
+        let most = asked.min(settings.page_size).min(1_000);
+        let page_size = if settings.cuts_anywhere { 1 + state.lists as usize * 7 % most } else { most };
         let prefix = input.prefix.clone().unwrap_or_default();
         let token = input.continuation_token.as_deref().map(key_of_token).transpose()?;
-        let after = token.or_else(|| input.start_after.clone());
-        let mut below = state.bucket(&input.bucket)?.below(&prefix, after.as_deref()).peekable();
-        let page: Vec<(&String, &Object)> = below.by_ref().take(page_size).collect();
-        let more = below.peek().is_some() || settings.empty_last_page && !page.is_empty();
-        let next = page.last().filter(|_| more).map(|(key, _)| token_of_key(key));
+        let after = token.or_else(|| input.start_after.clone().filter(|_| settings.starts_after));
+        let below = state.bucket(&input.bucket)?.below(&prefix, after.as_deref());
+        let mut entries = Entries { below: below.peekable(), prefix: &prefix, delimiter: input.delimiter.as_deref() };
+        let page: Vec<Entry<'_>> = entries.by_ref().take(page_size).collect();
+        let more = entries.next().is_some() || settings.empty_last_page && !page.is_empty();
+        let next = page.last().filter(|_| more).map(|entry| token_of_key(&entry.last_key()));
         let encodes = settings.encodes_urls && input.encoding_type.is_some();
         let said = |key: &str| if encodes { form_encoded(key) } else { key.to_owned() };
+        let contents = page.iter().filter_map(|entry| match entry {
+            Entry::Object(key, object) => Some(object.listed(said(key))),
+            Entry::Directory(_) => None,
+        });
+        let directories = page.iter().filter_map(|entry| match entry {
+            Entry::Object(..) => None,
+            Entry::Directory(prefix) => Some(CommonPrefix { prefix: Some(said(prefix)) }),
+        });
         Ok(S3Response::new(ListObjectsV2Output {
             key_count: Some(i32::try_from(page.len()).unwrap()),
-            contents: Some(page.iter().map(|(key, object)| object.listed(said(key))).collect()),
+            contents: Some(contents.collect()),
+            common_prefixes: Some(directories.collect()),
             is_truncated: Some(more),
             next_continuation_token: next,
             continuation_token: input.continuation_token,
@@ -313,6 +326,46 @@ impl Bucket {
             None => Bound::Included(prefix.to_owned()),
         };
         self.objects.range((from, Bound::Unbounded)).take_while(move |(key, _)| key.starts_with(prefix))
+    }
+}
+
+/// What one line of a listing is.
+enum Entry<'a> {
+    Object(&'a str, &'a Object),
+    /// All keys that begin so: up to a delimiter.
+    Directory(&'a str),
+}
+
+impl Entry<'_> {
+    /// A key that no key of this entry lies behind.
+    fn last_key(&self) -> String {
+        match self {
+            Entry::Object(key, _) => (*key).to_owned(),
+            Entry::Directory(prefix) => format!("{prefix}\u{10ffff}"),
+        }
+    }
+}
+
+/// Objects, those that share what comes up to the delimiter rolled into one entry.
+struct Entries<'a, I: Iterator> {
+    below: Peekable<I>,
+    prefix: &'a str,
+    delimiter: Option<&'a str>,
+}
+
+impl<'a, I: Iterator<Item = (&'a String, &'a Object)>> Iterator for Entries<'a, I> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let (key, object) = self.below.next()?;
+        let inner = &key[self.prefix.len()..];
+        let Some((delimiter, at)) = self.delimiter.and_then(|delimiter| Some((delimiter, inner.find(delimiter)?)))
+        else {
+            return Some(Entry::Object(key, object));
+        };
+        let directory = &key[..self.prefix.len() + at + delimiter.len()];
+        while self.below.next_if(|(key, _)| key.starts_with(directory)).is_some() {}
+        Some(Entry::Directory(directory))
     }
 }
 

@@ -44,6 +44,12 @@ pub struct Settings {
     pub encodes_urls: bool,
     /// Whether a last page with keys says that more follow, which then is an empty page (as MinIO does).
     pub empty_last_page: bool,
+    /// Whether pages end before they are full, each somewhere else.
+    pub cuts_anywhere: bool,
+    /// Whether `start-after` counts.
+    pub starts_after: bool,
+    /// Whether `delimiter` is known; else it is refused.
+    pub delimits: bool,
     pub conditions: Conditions,
     pub tags: Tags,
     pub wrong_region: WrongRegion,
@@ -294,6 +300,7 @@ struct State {
     script: Option<Box<Script>>,
     counts: Counts,
     writes: u64,
+    lists: u64,
 }
 
 struct Bucket {
@@ -312,6 +319,9 @@ impl Default for Settings {
             page_size: 1_000,
             encodes_urls: true,
             empty_last_page: false,
+            cuts_anywhere: false,
+            starts_after: true,
+            delimits: true,
             conditions: Conditions::Honoured,
             tags: Tags::Md5,
             wrong_region: WrongRegion::Redirect,

@@ -24,7 +24,6 @@ use crate::catalog::{Catalog, Catalogs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Sources;
 use crate::plan::TablePlan;
-use crate::plan::brakes::grouped;
 use crate::rules::table::Rules;
 use crate::store::{Store, Stores};
 use crate::uri::{Shown, Uri};
@@ -244,7 +243,7 @@ fn manifests(plan: &TablePlan) -> u64 {
 async fn look_on(progress: &Progress, options: &Options, total: u64) -> Infallible {
     loop {
         let written = options.written.load(Ordering::Relaxed);
-        progress.say(format_args!("writing  {} of {}", grouped(written), counted(total, "manifest")));
+        progress.writing(written, total);
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -55,6 +55,7 @@ struct Listing<'d> {
     prefix: Option<String>,
     keys: u64,
     requests: u64,
+    dollars: f64,
     throttled: u64,
     seconds: f64,
     /// `null`: live.
@@ -200,6 +201,7 @@ fn listing(listed: &Listed) -> Listing<'_> {
         prefix: listed.prefix.as_ref().map(|prefix| prefix.raw()),
         keys: listed.keys,
         requests: listed.requests.lists + listed.requests.gets,
+        dollars: listed.dollars,
         throttled: listed.requests.throttled,
         seconds: listed.took.as_millis() as f64 / 1000.0,
         as_of: listed.as_of.map(iso),

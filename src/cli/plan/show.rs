@@ -85,6 +85,9 @@ fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
             let prefix = listed.prefix.as_ref().map_or_else(|| "everything".to_owned(), Uri::shown);
             let asked = listed.requests.lists + listed.requests.gets;
             let mut requests = if asked == 0 { String::new() } else { counted(asked, "request") };
+            if listed.dollars > 0.0 {
+                requests += &format!(", ${:.2}", listed.dollars);
+            }
             if listed.requests.throttled > 0 {
                 requests += &format!(", {} throttled", listed.requests.throttled);
             }

@@ -102,7 +102,7 @@ impl Connection {
         let own_endpoint = || std::env::var("AWS_ENDPOINT_URL_S3").ok().filter(|url| !url.is_empty());
         let endpoint = access.endpoint.clone().or_else(own_endpoint).or_else(|| sdk.endpoint_url().map(str::to_owned));
         // Stores other than AWS seldom have a host name for each bucket.
-        let is_elsewhere = endpoint.as_ref().is_some_and(|endpoint| !endpoint.contains(".amazonaws.com"));
+        let is_elsewhere = endpoint.as_ref().is_some_and(|endpoint| !is_of_aws(endpoint));
         let try_timeout = try_timeout(sdk);
         let reach = Reach::default();
         let mut config = aws_sdk_s3::config::Builder::from(sdk)
@@ -170,6 +170,11 @@ impl Connection {
         self.endpoint.as_deref()
     }
 
+    /// Whether it is AWS's own, which costs what AWS asks.
+    pub fn is_aws(&self) -> bool {
+        self.endpoint().is_none_or(is_of_aws)
+    }
+
     /// The profile whose credentials are taken; `None`: the SDK's first.
     pub fn profile(&self) -> Option<&str> {
         self.profile.as_deref()
@@ -221,6 +226,10 @@ impl Connection {
     fn found(&self) -> MutexGuard<'_, Found> {
         locked(&self.found)
     }
+}
+
+fn is_of_aws(endpoint: &str) -> bool {
+    endpoint.contains(".amazonaws.com")
 }
 
 /// The timeouts of one request whose tries may each take so long.
