@@ -19,6 +19,9 @@ pub mod ddl;
 pub mod listing;
 
 #[cfg(feature = "io")]
+pub mod events;
+
+#[cfg(feature = "io")]
 pub mod store;
 
 #[cfg(feature = "io")]

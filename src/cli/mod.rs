@@ -31,6 +31,7 @@ mod rule_file;
 pub mod schema;
 pub mod show;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -86,6 +87,8 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Check that every published line names an object, and manifests are as the rules say
     Verify(verify::VerifyArgs),
+    /// Refresh what S3's events name, again and again
+    Watch(watch::WatchArgs),
 }
 
 impl Command {
@@ -102,13 +105,14 @@ impl Command {
             Command::Prune(args) => prune::run(global, args).await,
             Command::Schema(args) => schema::run(global, args).await,
             Command::Verify(args) => verify::run(global, args).await,
+            Command::Watch(args) => watch::run(global, args).await,
         }
     }
 
     /// Whether the command ends by itself, and soon, once an interrupt has come, for it has something to put in order.
     /// Any other is ended on the spot.
     fn ends_itself(&self) -> bool {
-        matches!(self, Command::Apply(_) | Command::CreateSymlink(_))
+        matches!(self, Command::Apply(_) | Command::CreateSymlink(_) | Command::Watch(_))
     }
 }
 

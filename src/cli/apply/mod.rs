@@ -118,9 +118,33 @@ pub(super) async fn publish(
         return Ok(Exit::Declined);
     }
     let as_of = iso(drawn.as_of);
-    let work = |table: DrawnTable| Some(Work { plan: table.plan?, store: table.store, catalog: table.catalog });
-    let with_plan = drawn.tables.into_iter().filter_map(work);
+    let with_plan = drawn.tables.into_iter().filter_map(Work::of);
     carry_out(global, out, rules, with_plan.collect(), &as_of, options).await
+}
+
+/// Carries out a plan without showing it, unless something refuses it; prints the statements that are to be run then.
+///
+/// # Errors
+/// The last refusal, once the others have been shown; as [`apply::table`].
+#[cfg(feature = "sqs")]
+pub(super) async fn written_by(
+    global: &Global,
+    out: &mut Output,
+    rules: &Rules,
+    drawn: Drawn,
+    options: &Options,
+) -> Result<Done> {
+    if drawn.is_refused() {
+        refuse(global, drawn)?;
+        return Ok(Done::default());
+    }
+    let as_of = iso(drawn.as_of);
+    let work: Vec<Work> = drawn.tables.into_iter().filter_map(Work::of).filter(|one| one.plan.writes()).collect();
+    let next = next::Next::new(rules, work.iter().map(|one| &one.plan));
+    let done = write(work, &as_of, options).await?;
+    next.write(out, global.quiet)?;
+    out.flush()?;
+    Ok(done)
 }
 
 /// Carries out a saved plan, or refuses it as a whole.
@@ -271,6 +295,10 @@ fn registered(out: &mut Output, done: &Registered, catalogs: &[Arc<dyn Catalog>]
 }
 
 impl Work {
+    fn of(table: DrawnTable) -> Option<Work> {
+        Some(Work { plan: table.plan?, store: table.store, catalog: table.catalog })
+    }
+
     fn options(&self, options: &Options) -> Options {
         Options { catalog: self.catalog.clone(), ..options.clone() }
     }

@@ -151,7 +151,7 @@ impl LockingArgs {
 
 /// `90s`, `5m`, `1h`; a bare number is seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Time(Duration);
+pub struct Time(pub Duration);
 
 impl FromStr for Time {
     type Err = String;

@@ -80,17 +80,27 @@ pub(super) async fn draw(
     partial: &PartialArgs,
     run: Option<&Options>,
 ) -> Result<draw::Drawn> {
+    let Some(partial) = partial.partial(rules)? else { return draw_all(global, rules, args, run).await };
     let planning = args.planning(rules)?;
     let mut unmatched = Unmatched::create(args.unmatched.as_deref())?;
-    if let Some(partial) = partial.partial(rules)? {
-        let drawn = partial::draw(global, rules, &partial, planning.clone(), &mut unmatched, run).await?;
-        unmatched.finish()?;
-        if partial.live {
-            return Ok(drawn);
-        }
-        let sources = Sources::open(rules, &global.listing).await?;
-        return confirm::confirmed(global, rules, &sources, planning, drawn, run).await;
+    let drawn = partial::draw(global, rules, &partial, planning.clone(), &mut unmatched, run).await?;
+    unmatched.finish()?;
+    if partial.live {
+        return Ok(drawn);
     }
+    let sources = Sources::open(rules, &global.listing).await?;
+    confirm::confirmed(global, rules, &sources, planning, drawn, run).await
+}
+
+/// The same, of all partitions.
+pub(super) async fn draw_all(
+    global: &Global,
+    rules: &Rules,
+    args: &PlanningArgs,
+    run: Option<&Options>,
+) -> Result<draw::Drawn> {
+    let planning = args.planning(rules)?;
+    let mut unmatched = Unmatched::create(args.unmatched.as_deref())?;
     let sources = global.sources(rules).await?;
     let relist = args.unmatched.is_some() || planning.full || planning.adopt;
     let drawn = draw::draw(global, rules, &sources, planning.clone(), &mut unmatched, run, relist).await?;
