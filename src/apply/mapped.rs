@@ -1,22 +1,27 @@
 //! What the rules make of a whole listing: each table's lines by partition, the traps they are in, what was left out.
 //!
-//! Everything is listed once and streamed; what is held are the manifests' bodies and counts.
+//! Everything is listed once and streamed; what is held are the manifests' bodies and counts. Pages are mapped by several
+//! workers, each on a thread of its own with all that it feeds; what comes of it does not depend on how many there are.
 
-use std::collections::{BTreeSet, HashMap};
+mod workers;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::left_out::LeftOut;
+use self::workers::{Counted, Gathered, NewPartition};
 use crate::error::{Error, ErrorKind, Result};
+use crate::listing::feed::Incoming;
 use crate::listing::survey::{self, LakeFolder, LakeFormat, Listed};
 use crate::listing::{Object, Sources};
-use crate::map::group::{Groups, TableGroups, line_hash};
+use crate::map::group::{TableGroups, line_hash};
 use crate::map::shapes::Shapes;
-use crate::map::{Mapper, PartitionId, Program, Sink};
+use crate::map::{Program, Sink};
 use crate::plan::brakes;
 use crate::plan::manifest::Shape;
 use crate::plan::traps::{TrapCounts, Traps};
-use crate::rules::table::{OnTrap, Rules, Table};
-use crate::uri::{Shown, Uri};
+use crate::rules::table::{Rules, Table};
+use crate::uri::{Scheme, Shown, Uri};
 
 /// A whole listing, mapped.
 #[derive(Debug)]
@@ -55,6 +60,17 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Takes over what another one counted, of objects that came later.
+    fn merge(&mut self, other: Shared) {
+        let differs = |(address, path): &(u64, u64)| self.paths.get(address).is_some_and(|own| own != path);
+        let elsewhere = other.paths.iter().map(|(address, path)| (*address, *path)).filter(differs).count();
+        self.count += other.count + elsewhere as u64;
+        self.example = self.example.take().or(other.example);
+        for (address, path) in other.paths {
+            self.paths.entry(address).or_insert(path);
+        }
+    }
+
     fn see(&mut self, object: &Object<'_>, line: &[u8]) {
         let path = line_hash(object.key.as_bytes());
         if *self.paths.entry(line_hash(line)).or_insert(path) != path {
@@ -82,70 +98,87 @@ impl Directories {
         }
     }
 
+    /// Takes over what another one saw.
+    fn merge(&mut self, mut other: Directories) {
+        self.seen.append(&mut other.seen);
+    }
+
     fn any_in(&self, folder: &Uri) -> bool {
         self.seen.range(folder..).next().is_some_and(|first| folder.is_prefix_of(first))
     }
 }
 
-/// Lists everything that the rules need and maps it. `also` sees what the mapper says, as the groups do.
+/// What else wants to see what the mappers say, one for each worker.
+pub trait Also: Sink + Send {
+    /// All of the number has been mapped, in the order of the listing; each number comes to one worker, from 0 on.
+    fn end(&mut self, number: u64);
+}
+
+/// Nobody looks.
+impl Also for () {
+    fn end(&mut self, _: u64) {}
+}
+
+/// Workers that are of use; what each holds is memory.
+const MOST_WORKERS: usize = 16;
+
+/// Lists everything that the rules need and maps it, on as many cores as there are. Each worker has an `also`.
 ///
 /// # Errors
-/// Of the listing and the mapper: then nothing that came counts. `Brake` as soon as a table comes to more partitions than
-/// its `max_partitions`.
-pub async fn all(
+/// Of the listing and the mapper, the first in the order of the listing: then nothing that came counts. `Brake` as soon as
+/// a table comes to more partitions than its `max_partitions`.
+pub async fn all<A: Also>(
     rules: &Rules,
     sources: &Sources,
-    also: &mut impl Sink,
+    also: impl Fn() -> A + Send + 'static,
     progress: &mut (dyn FnMut(&survey::Progress<'_>) + Send),
 ) -> Result<Mapped> {
-    let program = Program::new(rules);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if needs_order(rules, sources) { 1 } else { cores.min(MOST_WORKERS) };
+    all_by(workers, rules, sources, also, progress).await
+}
+
+/// [`all`], by so many workers: how many makes no difference to what comes of it.
+#[doc(hidden)]
+pub async fn all_by<A: Also>(
+    workers: usize,
+    rules: &Rules,
+    sources: &Sources,
+    also: impl Fn() -> A + Send + 'static,
+    progress: &mut (dyn FnMut(&survey::Progress<'_>) + Send),
+) -> Result<Mapped> {
+    let program = Arc::new(Program::new(rules));
     let now = now_s();
-    let traps: Vec<Traps> = rules.tables.iter().map(Traps::for_table).collect();
-    let mut trapped = vec![TrapCounts::default(); rules.tables.len()];
-    let mut shared = vec![Shared::default(); rules.tables.len()];
-    let mut directories = vec![Directories::default(); rules.tables.len()];
-    let inspect = |table: usize, object: &Object<'_>, line: &[u8]| {
-        let found = match object.physical {
-            None => traps[table].line_traps(line),
-            Some(_) => {
-                shared[table].see(object, line);
-                directories[table].see(object);
-                traps[table].address_traps(object.key, line)
-            }
-        };
-        if !found.is_empty() {
-            trapped[table].add(found, line);
-        }
-        !(rules.tables[table].on_trap == OnTrap::Skip && traps[table].is_error(found))
-    };
-    let mut mapper = Mapper::new(&program);
-    let mut groups = Groups::new(rules, now).inspected_by(Box::new(inspect));
-    let mut left_out = LeftOut::start(Shapes::new(rules))?;
-    let mut sinks = (&mut groups, (&mut left_out, also));
     let mut partitions = PartitionBrake::new(rules);
-    let mut each_page = |at: &survey::Progress<'_>, mapper: &Mapper<'_>| {
+    let mut each_batch = |at: &survey::Progress<'_>, new: Vec<NewPartition>| {
         progress(at);
-        partitions.look(mapper)
+        partitions.look(new)
     };
-    let surveyed = survey::survey(&program, sources, &mut mapper, &mut sinks, &mut each_page).await?;
-    let groups = groups.finish(&mapper)?;
-    let mut shared = shared.into_iter().zip(directories);
-    let of_table = |(((table, groups), traps), mut trapped): (((&Table, TableGroups), Traps), TrapCounts)| {
-        let (shared, directories) = shared.next().unwrap_or_default();
+    let shared_program = program.clone();
+    let work = move |incoming: Incoming<_>| workers::gather(workers, &shared_program, now, &also, &incoming);
+    let (surveyed, gathered) = survey::survey(&program, sources, work, &mut each_batch).await?;
+    let Gathered { groups, counted, left_out } = gathered;
+    let of_table = |((table, groups), counted): ((&Table, TableGroups), Counted)| {
+        let Counted { traps, mut trapped, shared, directories } = counted;
         let takes = |lake: &&LakeFolder| takes_from(&groups, lake) || directories.any_in(&lake.directory);
         let partitions = groups.partitions.iter().map(|group| group.values.as_slice());
         traps.count_partitions(table, partitions, &mut trapped);
-        MappedTable {
-            lakes: surveyed.lake_folders.iter().filter(takes).cloned().collect(),
-            groups,
-            traps,
-            trapped,
-            shared,
-        }
+        let lakes = surveyed.lake_folders.iter().filter(takes).cloned().collect();
+        MappedTable { lakes, groups, traps, trapped, shared }
     };
-    let tables = rules.tables.iter().zip(groups).zip(traps).zip(trapped).map(of_table).collect();
+    let tables = rules.tables.iter().zip(groups).zip(counted).map(of_table).collect();
     let as_of = surveyed.listed.iter().filter_map(|listed| listed.as_of).min().unwrap_or(now).min(now);
-    Ok(Mapped { listed: surveyed.listed, as_of, tables, left_out: left_out.finish() })
+    Ok(Mapped { listed: surveyed.listed, as_of, tables, left_out })
+}
+
+/// Whether one worker must see everything in its order: `pick` and `done` hold objects against each other, and so does
+/// telling which of two was first at an address.
+fn needs_order(rules: &Rules, sources: &Sources) -> bool {
+    let mut of_tables = rules.tables.iter().flat_map(|table| &table.rules);
+    rules.tables.iter().any(|table| !table.pick.is_empty())
+        || of_tables.clone().any(|rule| rule.done.is_some())
+        || of_tables.any(|rule| rule.openings().iter().any(|opening| opening.bucket.scheme == Scheme::LakeFs))
+        || sources.may_say_addresses()
 }
 
 impl MappedTable {
@@ -156,38 +189,38 @@ impl MappedTable {
     }
 }
 
-/// Counts each table's partitions while pages come, so that a rule gone wrong ends early.
+/// Partitions shown where there are too many.
+const SAMPLES: usize = 3;
+
+/// Counts each table's partitions while pages come, in their order, so that a rule gone wrong ends early.
 struct PartitionBrake<'r> {
     rules: &'r Rules,
-    /// Partitions of the mapper that have been counted.
-    seen: u32,
-    counts: Vec<u64>,
+    /// By their hashes: two workers may come to the same one.
+    seen: Vec<HashSet<u64>>,
+    samples: Vec<Vec<String>>,
 }
 
 impl<'r> PartitionBrake<'r> {
     fn new(rules: &'r Rules) -> PartitionBrake<'r> {
-        PartitionBrake { rules, seen: 0, counts: vec![0; rules.tables.len()] }
+        let tables = rules.tables.len();
+        PartitionBrake { rules, seen: vec![HashSet::new(); tables], samples: vec![Vec::new(); tables] }
     }
 
-    fn look(&mut self, mapper: &Mapper<'_>) -> Result<()> {
-        for number in self.seen..mapper.partitions() {
-            let (table, _) = mapper.partition(PartitionId(number));
-            self.counts[table] += 1;
-            let Table { name, limits, .. } = &self.rules.tables[table];
-            if self.counts[table] > limits.max_partitions {
-                let samples = self.samples(table, mapper);
-                let braked = brakes::too_many_partitions(name, limits, self.counts[table], &samples);
-                return Err(braked.expect("there are too many"));
+    fn look(&mut self, new: Vec<NewPartition>) -> Result<()> {
+        for NewPartition { table, hash, values } in new {
+            if !self.seen[table].insert(hash) {
+                continue;
+            }
+            let of = &self.rules.tables[table];
+            if let Some(values) = values.filter(|_| self.samples[table].len() < SAMPLES) {
+                self.samples[table].push(Shape::of(of).shown(&values));
+            }
+            let count = self.seen[table].len() as u64;
+            if let Some(error) = brakes::too_many_partitions(&of.name, &of.limits, count, &self.samples[table]) {
+                return Err(error);
             }
         }
-        self.seen = mapper.partitions();
         Ok(())
-    }
-
-    fn samples(&self, table: usize, mapper: &Mapper<'_>) -> Vec<String> {
-        let shape = Shape::of(&self.rules.tables[table]);
-        let of_table = (0..mapper.partitions()).map(|number| mapper.partition(PartitionId(number)));
-        of_table.filter(|(of, _)| *of == table).take(3).map(|(_, values)| shape.shown(values)).collect()
     }
 }
 

@@ -9,7 +9,6 @@ mod compared;
 pub mod current;
 pub mod interrupt;
 pub mod lease;
-mod left_out;
 pub mod live;
 pub mod mapped;
 pub mod planning;

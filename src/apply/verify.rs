@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::mapped::Also;
 use crate::error::Result;
 use crate::listing::survey::Listed;
 use crate::listing::{Listing, Object, Sources};
@@ -65,14 +66,38 @@ impl What {
     }
 }
 
-/// Every object of a listing, as a hash of its manifest line.
-#[derive(Debug, Default)]
-pub struct Seen {
+/// Every object of a listing, as a hash of its manifest line, whichever worker saw it.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Arc<Mutex<Vec<u64>>>);
+
+/// What one worker sees.
+#[derive(Debug)]
+pub struct Look {
+    all: Seen,
     hashes: Vec<u64>,
     line: Vec<u8>,
 }
 
 impl Seen {
+    /// A sink for each worker.
+    pub fn each(&self) -> impl Fn() -> Look + Send + 'static + use<> {
+        let all = self.clone();
+        move || Look { all: all.clone(), hashes: Vec::new(), line: Vec::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is asked once everything has been listed: `listed`.
+    pub fn there<'s>(self, listed: &'s [Listed], sources: &'s Sources) -> There<'s> {
+        let mut hashes = std::mem::take(&mut *self.lock());
+        hashes.sort_unstable();
+        There { hashes, listed, sources }
+    }
+}
+
+impl Look {
     fn see(&mut self, object: &Object<'_>) {
         self.line.clear();
         object.write_line(&mut self.line);
@@ -82,15 +107,19 @@ impl Seen {
             self.hashes.push(hash);
         }
     }
+}
 
-    /// What is asked once everything has been listed: `listed`.
-    pub fn there<'s>(mut self, listed: &'s [Listed], sources: &'s Sources) -> There<'s> {
-        self.hashes.sort_unstable();
-        There { hashes: self.hashes, listed, sources }
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.all.lock().append(&mut self.hashes);
     }
 }
 
-impl Sink for Seen {
+impl Also for Look {
+    fn end(&mut self, _: u64) {}
+}
+
+impl Sink for Look {
     fn take(&mut self, object: &Object<'_>, _: Taken) {
         self.see(object);
     }

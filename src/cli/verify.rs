@@ -76,8 +76,8 @@ struct Checked {
 pub async fn run(global: &Global, args: &VerifyArgs) -> Result<Exit> {
     let rules = rule_file::load(global).await?;
     let sources = global.sources(&rules).await?;
-    let mut seen = Seen::default();
-    let drawn = draw::draw(global, &rules, &sources, everything_allowed(&rules), &mut seen, None, true).await?;
+    let seen = Seen::default();
+    let drawn = draw::draw(global, &rules, &sources, everything_allowed(&rules), seen.each(), None, true).await?;
     let there = seen.there(&drawn.listed, &sources);
     let mut issues = Vec::new();
     for table in &drawn.tables {

@@ -15,7 +15,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use flate2::read::MultiGzDecoder;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use super::folder::{modified_s, shown};
@@ -25,6 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::uri::{Bucket, Scheme, Shown, Uri};
 
 pub use json::write_line;
+pub use text::{Chunk, Chunks};
 
 /// Bytes read at a time, and about the text of a page. Pages of 4 MiB are no faster and hold a third more memory.
 const CHUNK_BYTES: usize = 512 << 10;
@@ -96,24 +97,49 @@ impl Lines {
     /// # Errors
     /// `Corrupt` with file and line; `Io`; `Usage` for standard input's second time.
     pub fn all(&self) -> BoxStream<'static, Result<Page>> {
+        let open = self.opener();
+        thread::pages(move |pages| open()?.read(pages))
+    }
+
+    /// The same for several at once to take from: a text comes in chunks whose lines are not told apart yet.
+    ///
+    /// # Errors
+    /// As [`Lines::all`].
+    pub async fn supply(&self) -> Result<Supplied> {
+        let opened = tokio::task::spawn_blocking(self.opener()).await;
+        let opened = opened.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))?;
+        Ok(match opened.format {
+            Format::Text => Supplied::Chunks(Chunks::new(opened.reader, opened.scope)),
+            _ => Supplied::Pages(thread::pages(move |pages| opened.read(pages))),
+        })
+    }
+
+    /// Opens it, unpacks it and finds out the format. Blocks until something can be read.
+    fn opener(&self) -> impl FnOnce() -> Result<Opened> + Send + 'static {
         let scope = Scope { name: self.name(), prefix: self.prefix.clone() };
-        match &self.from {
-            Origin::File(path) => {
-                let path = path.clone();
-                thread::pages(move |pages| {
-                    let failed = |error| Error::io(format!("the listing {}", scope.name), error);
-                    let file = File::open(&path).map_err(failed)?;
-                    read(file, &path.to_string_lossy(), &scope, pages)
-                })
-            }
+        let (path, taken) = match &self.from {
+            Origin::File(path) => (Some(path.clone()), false),
             Origin::Stdin(taken) => {
-                if std::mem::replace(&mut *taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner()), true) {
-                    let error = Error::new(ErrorKind::Usage, "standard input holds one listing, and it has been read");
-                    return stream::once(async { Err(error.help("write it to a file and name that")) }).boxed();
-                }
-                thread::pages(move |pages| read(io::stdin(), "", &scope, pages))
+                let mut taken = taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                (None, std::mem::replace(&mut *taken, true))
             }
+        };
+        move || {
+            if taken {
+                let error = Error::new(ErrorKind::Usage, "standard input holds one listing, and it has been read");
+                return Err(error.help("write it to a file and name that"));
+            }
+            let Some(path) = path else { return Opened::new(io::stdin(), "", scope) };
+            let file = File::open(&path).map_err(|error| Error::io(format!("the listing {}", scope.name), error))?;
+            Opened::new(file, &path.to_string_lossy(), scope)
         }
+    }
+
+    /// Whether its name says that it may tell of addresses, as `restitch ls` does of what lies in lakeFS.
+    pub fn may_say_addresses(&self) -> bool {
+        let Origin::File(path) = &self.from else { return false };
+        let format = format_of_name(&path.to_string_lossy()).ok().flatten();
+        matches!(format, Some(Format::JsonLines | Format::Document | Format::Csv))
     }
 
     fn name(&self) -> String {
@@ -157,36 +183,55 @@ pub(super) fn below(page: Page, prefix: &Uri) -> Option<Page> {
     Some(kept.finish()).filter(|kept| !kept.is_empty())
 }
 
-/// Unpacks, finds out the format, and reads to the end.
-fn read(source: impl Read + Send + 'static, name: &str, scope: &Scope, pages: &Pages) -> Result<(), Stop> {
-    let (start, rest) = peek(Box::new(source), 4).map_err(|error| scope.io(error))?;
-    let mut reader: Box<dyn Read + Send> = Box::new(io::Cursor::new(start.clone()).chain(rest));
-    let packed = packing(name);
-    let unpacked = match (&start[..], packed) {
-        ([0x1f, 0x8b, ..], _) => Some(Packing::Gzip),
-        ([0x28, 0xb5, 0x2f, 0xfd], _) => Some(Packing::Zstd),
-        (_, None) => None,
-        (_, Some(_)) => return Err(scope.error(0, "is not packed as its name says; it may be cut short").into()),
-    };
-    match unpacked {
-        Some(Packing::Gzip) => reader = Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 17, reader))),
-        Some(Packing::Zstd) => {
-            reader = Box::new(zstd::stream::read::Decoder::new(reader).map_err(|error| scope.io(error))?);
+/// A listing that is being read: unpacked, its format known.
+struct Opened {
+    format: Format,
+    scope: Scope,
+    reader: Box<dyn Read + Send>,
+}
+
+/// A listing for several at once to take from.
+pub enum Supplied {
+    Chunks(Chunks),
+    Pages(BoxStream<'static, Result<Page>>),
+}
+
+impl Opened {
+    fn new(source: impl Read + Send + 'static, name: &str, scope: Scope) -> Result<Opened> {
+        let (start, rest) = peek(Box::new(source), 4).map_err(|error| scope.io(error))?;
+        let mut reader: Box<dyn Read + Send> = Box::new(io::Cursor::new(start.clone()).chain(rest));
+        let packed = packing(name);
+        let unpacked = match (&start[..], packed) {
+            ([0x1f, 0x8b, ..], _) => Some(Packing::Gzip),
+            ([0x28, 0xb5, 0x2f, 0xfd], _) => Some(Packing::Zstd),
+            (_, None) => None,
+            (_, Some(_)) => return Err(scope.error(0, "is not packed as its name says; it may be cut short")),
+        };
+        match unpacked {
+            Some(Packing::Gzip) => reader = Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 17, reader))),
+            Some(Packing::Zstd) => {
+                reader = Box::new(zstd::stream::read::Decoder::new(reader).map_err(|error| scope.io(error))?);
+            }
+            None => {}
         }
-        None => {}
+        let (head, rest) = peek(reader, 1 << 16).map_err(|error| scope.io(error))?;
+        let format = match format_of_name(name)? {
+            Some(format) => format,
+            None => format_of_content(&head),
+        };
+        let format = if format == Format::Document && json::is_lines(&head) { Format::JsonLines } else { format };
+        Ok(Opened { format, scope, reader: Box::new(io::Cursor::new(head).chain(rest)) })
     }
-    let (head, rest) = peek(reader, 1 << 16).map_err(|error| scope.io(error))?;
-    let format = match format_of_name(name)? {
-        Some(format) => format,
-        None => format_of_content(&head),
-    };
-    let format = if format == Format::Document && json::is_lines(&head) { Format::JsonLines } else { format };
-    let reader = io::Cursor::new(head).chain(rest);
-    match format {
-        Format::Text => text::read(reader, scope, pages),
-        Format::JsonLines => json::read_lines(BufReader::with_capacity(1 << 18, reader), scope, pages),
-        Format::Document => json::read_documents(BufReader::with_capacity(1 << 18, reader), scope, pages),
-        Format::Csv => csv::read(reader, scope, pages),
+
+    /// Reads to the end.
+    fn read(self, pages: &Pages) -> Result<(), Stop> {
+        let Opened { format, scope, reader } = self;
+        match format {
+            Format::Text => text::read(Chunks::new(reader, scope), pages),
+            Format::JsonLines => json::read_lines(BufReader::with_capacity(1 << 18, reader), &scope, pages),
+            Format::Document => json::read_documents(BufReader::with_capacity(1 << 18, reader), &scope, pages),
+            Format::Csv => csv::read(reader, &scope, pages),
+        }
     }
 }
 

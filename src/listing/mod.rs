@@ -1,6 +1,7 @@
 //! Where objects come from, page by page. One adapter a file; every adapter passes [`conformance`].
 
 pub mod conformance;
+pub mod feed;
 pub mod folder;
 #[cfg(feature = "inventory")]
 pub mod inventory;

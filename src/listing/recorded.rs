@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 
 #[cfg(feature = "inventory")]
 use super::inventory::{self, Inventory};
-use super::lines::Lines;
+use super::lines::{Lines, Supplied};
 use super::{Listing, Page, Requests};
 use crate::error::Result;
 use crate::rules::table::Access;
@@ -82,6 +82,23 @@ impl Recorded {
             #[cfg(feature = "inventory")]
             Recorded::Inventory(inventory) => inventory.all(),
         }
+    }
+
+    /// The same for several at once to take from.
+    ///
+    /// # Errors
+    /// As [`Recorded::all`].
+    pub(super) async fn supply(&self) -> Result<Supplied> {
+        match self {
+            Recorded::Lines(lines) => lines.supply().await,
+            #[cfg(feature = "inventory")]
+            Recorded::Inventory(inventory) => Ok(Supplied::Pages(inventory.all())),
+        }
+    }
+
+    /// Whether it may name addresses, as `restitch ls` does of what lies in lakeFS.
+    pub fn may_say_addresses(&self) -> bool {
+        matches!(self, Recorded::Lines(lines) if lines.may_say_addresses())
     }
 
     fn listing(&self) -> &dyn Listing {

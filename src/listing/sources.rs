@@ -195,6 +195,11 @@ impl Sources {
         self.written.is_empty()
     }
 
+    /// Whether a listing that was written down may name addresses, as `restitch ls` does of what lies in lakeFS.
+    pub fn may_say_addresses(&self) -> bool {
+        self.written.iter().any(|written| written.listing.may_say_addresses())
+    }
+
     /// How the store of `uri` is reached.
     pub fn access(&self, uri: &Uri) -> Access {
         table::access(&self.listings, uri)

@@ -1,24 +1,28 @@
 //! All that the rules need, listed once and mapped: what `map`, `plan` and `check` begin with.
 //!
-//! Each source is read ahead on another task than the one that maps. Folders of Delta, Iceberg and Hudi tables are looked
-//! for on the way: their removed files look alive, so what follows refuses them.
+//! Who maps is not decided here: workers take pages as they come, and what they say of them is heard in the order of the
+//! listing. Folders of Delta, Iceberg and Hudi tables are looked for on the way: their removed files look alive, so what
+//! follows refuses them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use memchr::memmem;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::feed::{self, Fate, Incoming, Outcome, Stopped};
+use super::lines::Supplied;
 use super::sources::{Source, Sources};
-use super::{Listing, Page, Requests};
+use super::{Listing, Object, Page, Requests};
 use crate::error::{ErrorKind, Result};
-use crate::map::{Mapper, Program, Sink};
+use crate::map::{Program, Sink, Taken, Why};
 use crate::uri::{Scheme, Uri};
 
-/// Pages listed ahead of the one being mapped.
+/// Pages listed ahead of those being mapped.
 const AHEAD: usize = 4;
 
 /// Findings of one kind kept at most, beside those in literal directories.
@@ -118,35 +122,48 @@ impl LakeFormat {
         Some(&key[..start])
     }
 
-    /// What stands in every key that [`LakeFormat::table_directory`] knows.
-    fn witness(self) -> &'static str {
-        if self == LakeFormat::Iceberg { ".metadata.json" } else { self.marker() }
+    /// Whether a key right in this directory can be one that [`LakeFormat::table_directory`] knows.
+    fn may_keep_books_in(self, directory: &str) -> bool {
+        if self == LakeFormat::Iceberg {
+            return directory.ends_with(self.marker());
+        }
+        memmem::find(directory.as_bytes(), self.marker().as_bytes()).is_some()
     }
 }
 
-/// Lists every source that `program` needs, once, and maps every object into `sink`; ends the mapper. `progress` is told
-/// of every page that has been mapped, and may end it all.
+/// Lists every source that `program` needs, once. `workers` runs on a thread of its own, takes pages until there are none,
+/// and gives what it made of them and the books that it met. `progress` is told of every batch that has been mapped, in the
+/// order of the listing, with what the worker said of it, and may end it all.
 ///
 /// # Errors
-/// Of the sources, of the mapper and of `progress`; then nothing that came is a whole listing.
-pub async fn survey(
+/// Of the sources, of the workers and of `progress`, the first in the order of the listing; then nothing that came is a
+/// whole listing.
+pub async fn survey<N: Send + 'static, T: Send + 'static>(
     program: &Program,
     sources: &Sources,
-    mapper: &mut Mapper<'_>,
-    sink: &mut impl Sink,
-    progress: &mut (dyn FnMut(&Progress<'_>, &Mapper<'_>) -> Result<()> + Send),
-) -> Result<Surveyed> {
+    workers: impl FnOnce(Incoming<N>) -> Result<Result<(T, Lakes)>, Stopped> + Send + 'static,
+    progress: &mut (dyn FnMut(&Progress<'_>, N) -> Result<()> + Send),
+) -> Result<(Surveyed, T)> {
     let parts = sources.cover(program.prefixes())?;
     let mut lakes = Lakes::new(program.prefixes());
     let mut listed = Vec::new();
     let mut come = Come { sources: parts.len(), ..Come::default() };
+    let (incoming, mut outcome) = feed::feed();
+    let working = tokio::task::spawn_blocking(move || workers(incoming));
     for source in &parts {
         let listing = sources.listing(source).await?;
         let mut part = Part { source, listing, is_partial: sources.is_partial() };
-        listed.push(part.list(&mut lakes, mapper, sink, &mut come, progress).await?);
+        match part.list(&mut lakes, &mut outcome, &mut come, progress).await? {
+            Some(one) => listed.push(one),
+            // No worker is left: one has panicked.
+            None => break,
+        }
     }
-    mapper.finish(sink)?;
-    Ok(Surveyed { listed, lake_folders: lakes.finish() })
+    outcome.end();
+    let worked = working.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
+    let (made, met) = worked.expect("workers are stopped by an error, which has been returned")?;
+    lakes.merge(met);
+    Ok((Surveyed { listed, lake_folders: lakes.finish() }, made))
 }
 
 /// Every page of all that `program` needs, in the order of the sources: what `ls` prints.
@@ -163,10 +180,10 @@ pub async fn pages(
     for source in &parts {
         let listing = sources.listing(source).await?;
         let before = listing.requests();
-        let mut pages = Ahead::start(source, listing.clone(), Order::Bytes, std::convert::identity);
+        let mut pages = Ahead::start(source, listing.clone(), Order::Bytes);
         while let Some(page) = pages.next().await {
             let page = page?;
-            come.page(&page);
+            come.page(page.len() as u64);
             visit(&page, &come.progress(source.prefix(), listing.as_ref(), before))?;
         }
         come.done(listing.as_ref(), before);
@@ -187,8 +204,8 @@ struct Come {
 }
 
 impl Come {
-    fn page(&mut self, page: &Page) {
-        self.keys += page.len() as u64;
+    fn page(&mut self, keys: u64) {
+        self.keys += keys;
         self.pages += 1;
     }
 
@@ -212,7 +229,7 @@ impl Come {
     }
 }
 
-/// One source on its way through the mapper.
+/// One source on its way through the workers.
 struct Part<'a> {
     source: &'a Source,
     listing: Arc<dyn Listing>,
@@ -220,25 +237,36 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    async fn list(
+    /// `None` where the workers are gone.
+    async fn list<N>(
         &mut self,
         lakes: &mut Lakes,
-        mapper: &mut Mapper<'_>,
-        sink: &mut impl Sink,
+        outcome: &mut Outcome<N>,
         come: &mut Come,
-        progress: &mut (dyn FnMut(&Progress<'_>, &Mapper<'_>) -> Result<()> + Send),
-    ) -> Result<Listed> {
+        progress: &mut (dyn FnMut(&Progress<'_>, N) -> Result<()> + Send),
+    ) -> Result<Option<Listed>> {
         let (start, before) = (Instant::now(), self.listing.requests());
         let prefix = self.source.prefix();
-        let mut keys = 0;
-        let mut pages = Ahead::start(self.source, self.listing.clone(), Order::Any, witnessed());
-        while let Some(arrived) = pages.next().await {
-            let Arrived { page, witnessed } = arrived?;
-            keys += page.len() as u64;
-            come.page(&page);
-            lakes.look(&page, &witnessed);
-            mapper.page(&page, sink)?;
-            progress(&come.progress(prefix, self.listing.as_ref(), before), mapper)?;
+        let (keys_before, mut lines_before) = (come.keys, 0);
+        let mut ahead = self.supply(outcome).await?;
+        loop {
+            match outcome.next().await {
+                None => return Ok(None),
+                Some(Fate::End) => break,
+                Some(Fate::Failed(error)) => return Err(error),
+                Some(Fate::Unread(chunk)) => {
+                    let again = chunk.pages(lines_before).err();
+                    return Err(again.expect("what is no list of keys stays none").0);
+                }
+                Some(Fate::Mapped { keys, lines, news }) => {
+                    lines_before += lines;
+                    come.page(keys);
+                    progress(&come.progress(prefix, self.listing.as_ref(), before), news)?;
+                }
+            }
+        }
+        if let Some(task) = &mut ahead {
+            task.end().await;
         }
         let mut commit = None;
         if let Source::Live { prefix, .. } = self.source {
@@ -249,22 +277,38 @@ impl Part<'_> {
         }
         come.done(self.listing.as_ref(), before);
         let requests = self.listing.requests().since(before);
-        Ok(Listed {
+        Ok(Some(Listed {
             prefix: prefix.cloned(),
-            keys,
+            keys: come.keys - keys_before,
             requests,
             dollars: self.listing.price().dollars(requests.lists, requests.gets),
             took: start.elapsed(),
             as_of: self.listing.as_of(),
             commit,
-        })
+        }))
+    }
+
+    /// Has the workers take this source's pages; gives the task that lists them, where there is one.
+    async fn supply<N>(&self, outcome: &Outcome<N>) -> Result<Option<Task>> {
+        let ahead = match self.source {
+            Source::Live { .. } => Ahead::start(self.source, self.listing.clone(), Order::Any),
+            Source::Written(written) => match written.supply().await? {
+                Supplied::Pages(pages) => Ahead::of(pages),
+                Supplied::Chunks(chunks) => {
+                    outcome.add(feed::Part::Chunks(chunks));
+                    return Ok(None);
+                }
+            },
+        };
+        outcome.add(feed::Part::Pages(ahead.receiver));
+        Ok(Some(ahead.task))
     }
 }
 
-/// A source's pages, listed by a task of their own, a few ahead; what that task makes of each is a `T`.
-struct Ahead<T> {
-    receiver: mpsc::Receiver<Result<T>>,
-    task: JoinHandle<()>,
+/// A source's pages, listed by a task of their own, a few ahead.
+struct Ahead {
+    receiver: mpsc::Receiver<Result<Page>>,
+    task: Task,
 }
 
 /// The order of the pages of a live source.
@@ -275,92 +319,94 @@ enum Order {
     Any,
 }
 
-/// A page, and the formats whose books it may hold.
-struct Arrived {
-    page: Page,
-    witnessed: Vec<LakeFormat>,
-}
-
-/// Looks for books in a page: ahead of the mapper's task, which has enough to do.
-fn witnessed() -> impl Fn(Page) -> Arrived + Send + Sync + 'static {
-    let witnesses = LakeFormat::ALL.map(|format| (format, memmem::Finder::new(format.witness())));
-    move |page| {
-        let text = page.text().as_bytes();
-        let witnessed = witnesses.iter().filter(|(_, witness)| witness.find(text).is_some());
-        let witnessed = witnessed.map(|(format, _)| *format).collect();
-        Arrived { page, witnessed }
-    }
-}
-
-impl<T: Send + 'static> Ahead<T> {
-    fn start(
-        source: &Source,
-        listing: Arc<dyn Listing>,
-        order: Order,
-        see: impl Fn(Page) -> T + Send + Sync + 'static,
-    ) -> Ahead<T> {
-        let (sender, receiver) = mpsc::channel(AHEAD);
+impl Ahead {
+    fn start(source: &Source, listing: Arc<dyn Listing>, order: Order) -> Ahead {
         let source = source.clone();
+        let (sender, receiver) = mpsc::channel(AHEAD);
         let task = tokio::spawn(async move {
-            let mut pages = match (&source, order) {
+            let pages = match (&source, order) {
                 (Source::Written(lines), _) => lines.all(),
                 (Source::Live { prefix, .. }, Order::Bytes) => listing.list(prefix),
                 (Source::Live { prefix, from }, Order::Any) => listing.list_in_any_order(prefix, from.as_deref()),
             };
-            while let Some(page) = pages.next().await {
-                if sender.send(page.map(&see)).await.is_err() {
-                    return;
-                }
-            }
+            send(pages, sender).await;
         });
-        Ahead { receiver, task }
+        Ahead { receiver, task: Task(task) }
     }
 
-    async fn next(&mut self) -> Option<Result<T>> {
+    fn of(pages: BoxStream<'static, Result<Page>>) -> Ahead {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        Ahead { receiver, task: Task(tokio::spawn(send(pages, sender))) }
+    }
+
+    async fn next(&mut self) -> Option<Result<Page>> {
         if let Some(page) = self.receiver.recv().await {
             return Some(page);
         }
-        // The channel also closes when the task panics: that end must not be taken for the listing's.
-        match (&mut self.task).await {
-            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
-            _ => None,
+        self.task.end().await;
+        None
+    }
+}
+
+async fn send(mut pages: BoxStream<'_, Result<Page>>, sender: mpsc::Sender<Result<Page>>) {
+    while let Some(page) = pages.next().await {
+        if sender.send(page).await.is_err() {
+            return;
         }
     }
 }
 
-impl<T> Drop for Ahead<T> {
-    fn drop(&mut self) {
-        self.task.abort();
+/// A task that lists, as long as somebody wants its pages.
+struct Task(JoinHandle<()>);
+
+impl Task {
+    /// Waits for its end. Its channel also closes when it panics: that must not be taken for the listing's end.
+    async fn end(&mut self) {
+        if let Err(failed) = (&mut self.0).await
+            && failed.is_panic()
+        {
+            std::panic::resume_unwind(failed.into_panic());
+        }
     }
 }
 
-/// Looks for the books of other table formats: in what is listed anyway, and by one request each where it is not.
-struct Lakes {
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Looks for the books of other table formats: in what is listed anyway, as a sink that is told of every directory, and by
+/// one request each where it is not.
+pub struct Lakes {
     /// Each literal directory, and its parent.
     directories: BTreeSet<Uri>,
-    found: BTreeSet<LakeFolder>,
+    literal: BTreeSet<LakeFolder>,
+    /// The first, in the order of their names: it does not matter who met them, and when.
+    met: BTreeSet<LakeFolder>,
     probed: BTreeSet<Uri>,
 }
 
 impl Lakes {
-    fn new<'u>(prefixes: impl IntoIterator<Item = &'u Uri>) -> Lakes {
+    pub fn new<'u>(prefixes: impl IntoIterator<Item = &'u Uri>) -> Lakes {
         let directories = prefixes.into_iter().flat_map(|prefix| {
             let directory = directory_of(prefix);
             [parent_of(&directory), Some(directory)].into_iter().flatten()
         });
-        Lakes { directories: directories.collect(), found: BTreeSet::new(), probed: BTreeSet::new() }
+        let (literal, met, probed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Lakes { directories: directories.collect(), literal, met, probed }
     }
 
-    fn look(&mut self, page: &Page, witnessed: &[LakeFormat]) {
-        for format in witnessed {
-            for index in 0..page.len() {
-                let Some(directory) = format.table_directory(page.key(index)) else { continue };
-                let directory = Uri::new(page.bucket().clone(), directory);
-                let literal = self.directories.contains(&directory);
-                if literal || self.found.len() < MAX_LAKE_FOLDERS {
-                    self.found.insert(LakeFolder { directory, format: *format, literal });
-                }
-            }
+    /// Takes over what another one found.
+    pub fn merge(&mut self, other: Lakes) {
+        other.literal.into_iter().chain(other.met).for_each(|folder| self.keep(folder));
+    }
+
+    fn keep(&mut self, folder: LakeFolder) {
+        if folder.literal {
+            self.literal.insert(folder);
+        } else if self.met.insert(folder) && self.met.len() > MAX_LAKE_FOLDERS {
+            self.met.pop_last();
         }
     }
 
@@ -379,7 +425,7 @@ impl Lakes {
                 match has_books(format, &books, listing).await {
                     Ok(false) => {}
                     Ok(true) => {
-                        self.found.insert(LakeFolder { directory: directory.clone(), format, literal: true });
+                        self.keep(LakeFolder { directory: directory.clone(), format, literal: true });
                     }
                     // Permissions may end at the prefixes that rules name.
                     Err(error) if error.kind() == ErrorKind::Denied => {
@@ -392,8 +438,25 @@ impl Lakes {
         Ok(())
     }
 
-    fn finish(self) -> Vec<LakeFolder> {
-        self.found.into_iter().collect()
+    fn finish(mut self) -> Vec<LakeFolder> {
+        self.literal.append(&mut self.met);
+        self.literal.into_iter().collect()
+    }
+}
+
+impl Sink for Lakes {
+    fn take(&mut self, _: &Object<'_>, _: Taken) {}
+
+    fn leave(&mut self, _: &Object<'_>, _: Why) {}
+
+    fn directory(&mut self, page: &Page, at: usize, path: &str) {
+        for format in LakeFormat::ALL.into_iter().filter(|format| format.may_keep_books_in(path)) {
+            let here = (at..page.len()).map(|index| page.key(index)).take_while(|key| key.starts_with(path));
+            let Some(directory) = here.filter_map(|key| format.table_directory(key)).next() else { continue };
+            let directory = Uri::new(page.bucket().clone(), directory);
+            let literal = self.directories.contains(&directory);
+            self.keep(LakeFolder { directory, format, literal });
+        }
     }
 }
 

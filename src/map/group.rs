@@ -1,6 +1,6 @@
 //! The lines of each partition, gathered while pages come in any order, sorted once at the end.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
 use super::page::Object;
@@ -13,7 +13,7 @@ use crate::value::PartitionValue;
 /// What a whole listing gave one table.
 #[derive(Debug, Default)]
 pub struct TableGroups {
-    /// In no particular order; partitions that got no line are not there.
+    /// In the order of their values; partitions that got no line are not there.
     pub partitions: Vec<Group>,
     /// Objects taken by each rule of the table, superseded ones included.
     pub taken_by_rule: Vec<u64>,
@@ -45,9 +45,9 @@ pub struct Group {
     pub bytes: u64,
 }
 
-/// Looks at every line before it is kept: the table (an index into `Rules::tables`), the object, and the line without
-/// its newline. `false` refuses the line.
-pub type Inspect<'r> = Box<dyn FnMut(usize, &Object<'_>, &[u8]) -> bool + Send + 'r>;
+/// Looks at every line before it is kept: the number that [`Groups::number`] was given last, the table (an index into
+/// `Rules::tables`), the object, and the line without its newline. `false` refuses the line.
+pub type Inspect<'r> = Box<dyn FnMut(u64, usize, &Object<'_>, &[u8]) -> bool + Send + 'r>;
 
 /// A sink that gathers lines by partition. Memory is the bodies of the manifests and a few words per partition.
 pub struct Groups<'r> {
@@ -58,7 +58,12 @@ pub struct Groups<'r> {
     /// By [`PartitionId`].
     partitions: Vec<Lines>,
     inspect: Option<Inspect<'r>>,
-    error: Option<Error>,
+    /// Where in the listing the objects are that come now.
+    number: u64,
+    /// With where it was met.
+    error: Option<(u64, Error)>,
+    /// By table: where the example of what cannot be written was met.
+    unwritable_at: Vec<u64>,
     /// A line that is looked at and not kept.
     line: Vec<u8>,
 }
@@ -76,7 +81,9 @@ impl<'r> Groups<'r> {
             tables: rules.tables.iter().map(table).collect(),
             partitions: Vec::new(),
             inspect: None,
+            number: 0,
             error: None,
+            unwritable_at: vec![0; rules.tables.len()],
             line: Vec::new(),
         }
     }
@@ -88,25 +95,17 @@ impl<'r> Groups<'r> {
         self
     }
 
+    /// What comes now has this number in the order of the whole listing; numbers never go down.
+    pub fn number(&mut self, number: u64) {
+        self.number = number;
+    }
+
     /// Sorts what has come; one result per table of the rules. `mapper` is the one whose sink this was, finished.
     ///
     /// # Errors
     /// `Usage` where a table has `leave_after` and the listing does not say when an object was modified.
-    pub fn finish(mut self, mapper: &Mapper<'_>) -> Result<Vec<TableGroups>> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        for (id, lines) in (0..).map(PartitionId).zip(self.partitions) {
-            if lines.body.is_empty() {
-                continue;
-            }
-            let (table, values) = mapper.partition(id);
-            let bytes = lines.bytes;
-            let (body, lines) = lines.into_sorted();
-            self.tables[table].bytes += bytes;
-            self.tables[table].partitions.push(Group { values: values.to_vec(), body, lines, bytes });
-        }
-        Ok(self.tables)
+    pub fn finish(self, mapper: &Mapper<'_>) -> Result<Vec<TableGroups>> {
+        finish(vec![(self, mapper)])
     }
 
     fn withhold(&mut self, object: &Object<'_>, taken: Taken) {
@@ -124,9 +123,10 @@ impl<'r> Groups<'r> {
                 let name = &self.rules.tables[table].name;
                 let message = format!("table `{name}` has `leave_after`, and the listing does not say `modified`");
                 self.error.get_or_insert_with(|| {
-                    Error::new(ErrorKind::Usage, message)
+                    let error = Error::new(ErrorKind::Usage, message)
                         .note(format!("first met at {}", object.uri().shown()))
-                        .help("use a listing that has it: live, or JSON lines or CSV with `modified`")
+                        .help("use a listing that has it: live, or JSON lines or CSV with `modified`");
+                    (self.number, error)
                 });
                 true
             }
@@ -154,7 +154,7 @@ impl Sink for Groups<'_> {
         write_line(object, taken, &mut lines.body);
         let line = &lines.body[start..];
         let counts = &mut self.tables[table];
-        if self.inspect.as_mut().is_some_and(|inspect| !inspect(table, object, line)) {
+        if self.inspect.as_mut().is_some_and(|inspect| !inspect(self.number, table, object, line)) {
             lines.body.truncate(start);
             counts.refused += 1;
             return;
@@ -162,7 +162,10 @@ impl Sink for Groups<'_> {
         if breaks {
             lines.body.truncate(start);
             counts.unwritable += 1;
-            counts.unwritable_example.get_or_insert_with(|| object.uri());
+            if counts.unwritable_example.is_none() {
+                counts.unwritable_example = Some(object.uri());
+                self.unwritable_at[table] = self.number;
+            }
             return;
         }
         lines.end_line(start, object.size.unwrap_or(0));
@@ -174,6 +177,59 @@ impl Sink for Groups<'_> {
     }
 
     fn leave(&mut self, _: &Object<'_>, _: Why) {}
+}
+
+/// What several gathered, each by the mapper whose sink it was; one result per table of the rules.
+///
+/// # Errors
+/// As [`Groups::finish`].
+pub fn finish(mut workers: Vec<(Groups<'_>, &Mapper<'_>)>) -> Result<Vec<TableGroups>> {
+    let errors = workers.iter_mut().filter_map(|(groups, _)| groups.error.take());
+    if let Some((_, error)) = errors.min_by_key(|(number, _)| *number) {
+        return Err(error);
+    }
+    let mut tables: Vec<TableGroups> = Vec::new();
+    let mut partitions: HashMap<(usize, &[PartitionValue]), Lines> = HashMap::new();
+    let mut unwritable_at: Vec<u64> = Vec::new();
+    for (groups, mapper) in workers {
+        for (id, lines) in (0..).map(PartitionId).zip(groups.partitions) {
+            if !lines.body.is_empty() {
+                partitions.entry(mapper.partition(id)).or_default().append(lines);
+            }
+        }
+        if tables.is_empty() {
+            (tables, unwritable_at) = (groups.tables, groups.unwritable_at);
+            continue;
+        }
+        for (index, (table, more)) in tables.iter_mut().zip(groups.tables).enumerate() {
+            let at = groups.unwritable_at[index];
+            if more.unwritable > 0 && (table.unwritable == 0 || at < unwritable_at[index]) {
+                table.unwritable_example = more.unwritable_example.clone();
+                unwritable_at[index] = at;
+            }
+            table.add(more);
+        }
+    }
+    let mut partitions: Vec<_> = partitions.into_iter().collect();
+    partitions.sort_unstable_by_key(|(of, _)| *of);
+    for ((table, values), lines) in partitions {
+        let bytes = lines.bytes;
+        let (body, lines) = lines.into_sorted();
+        tables[table].bytes += bytes;
+        tables[table].partitions.push(Group { values: values.to_vec(), body, lines, bytes });
+    }
+    Ok(tables)
+}
+
+impl TableGroups {
+    /// Adds another one's counts.
+    fn add(&mut self, more: TableGroups) {
+        self.taken_by_rule.iter_mut().zip(more.taken_by_rule).for_each(|(own, more)| *own += more);
+        self.withheld.extend(more.withheld);
+        self.left += more.left;
+        self.unwritable += more.unwritable;
+        self.refused += more.refused;
+    }
 }
 
 /// A line's hash, the same within one build of restitch.
@@ -235,6 +291,21 @@ impl Lines {
         self.body.push(b'\n');
         self.last = start;
         self.lines += 1;
+    }
+
+    /// Adds another one's lines.
+    fn append(&mut self, mut more: Lines) {
+        self.bytes += more.bytes;
+        if self.lines == 0 {
+            (self.body, self.last) = (std::mem::take(&mut more.body), more.last);
+            (self.unsorted, self.lines) = (more.unsorted, more.lines);
+            return;
+        }
+        let first = more.body.split(|byte| *byte == b'\n').next().expect("there is a line");
+        self.unsorted |= more.unsorted || self.body[self.last..self.body.len() - 1] >= *first;
+        self.last = self.body.len() + more.last;
+        self.lines += more.lines;
+        self.body.append(&mut more.body);
     }
 
     /// The body with its lines sorted, each once, and how many there are.

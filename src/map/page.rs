@@ -113,9 +113,9 @@ impl Page {
         (1..self.len()).all(|index| self.key(index - 1) < self.key(index))
     }
 
-    /// The buffer that holds every key, for searches over all of them at once; what stands between keys is undefined.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// Its text's bytes, for another page to be made of them.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.text.into_bytes()
     }
 
     pub fn key(&self, index: usize) -> &str {

@@ -1,7 +1,8 @@
 //! What was left out, counted by reason and by shape: `data/{}/readme-{}.txt`, with an example. Memory is bounded by the
-//! number of shapes kept, whatever the number of keys.
+//! number of shapes kept, whatever the number of keys; which are kept does not depend on who counted which keys.
 
-use super::intern::Interner;
+use std::collections::BTreeMap;
+
 use super::page::Object;
 use super::{Sink, Taken, Why};
 use crate::rules::date::DatePart;
@@ -9,7 +10,7 @@ use crate::rules::table::{Matcher, Rules};
 use crate::rules::template::{CaptureKind, Piece, PieceKind};
 use crate::uri::{Bucket, Uri};
 
-/// Shapes kept for each reason; keys of further ones are counted together.
+/// Shapes kept for each reason, the first in byte order; keys of further ones are counted together.
 pub const MOST_SHAPES: usize = 1000;
 
 /// A sink that counts what no table took.
@@ -22,9 +23,12 @@ pub struct Shapes {
     bucket: Option<Bucket>,
     directory: String,
     directory_shape: String,
-    /// The shape of the base name last seen there, and what it was counted as: its neighbours are mostly alike.
+    /// The shape of the base name last seen there: its neighbours are mostly alike.
     base_shape: String,
-    counted: Option<(Why, u32)>,
+    /// Keys in a row of the last shape that have not been counted yet, why, and the first of them.
+    run: Option<(Why, u64, Uri)>,
+    /// The number of what is being looked at, in the order of the whole listing.
+    number: u64,
     /// Buffers.
     other_base_shape: String,
     shape: String,
@@ -42,11 +46,15 @@ pub struct Shape<'a> {
 
 #[derive(Debug, Default)]
 struct Reason {
+    shapes: BTreeMap<String, Kept>,
+    others: Option<Kept>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
     count: u64,
-    known: Interner,
-    /// By number: how many, and the first.
-    shapes: Vec<(u64, Uri)>,
-    others: Option<(u64, Uri)>,
+    /// The first of them, and the number of where it was met.
+    example: (u64, Uri),
 }
 
 /// Which components of keys differ, as a rule's template says.
@@ -73,33 +81,65 @@ impl Shapes {
             directory: String::new(),
             directory_shape: String::new(),
             base_shape: String::new(),
-            counted: None,
+            run: None,
+            number: 0,
             other_base_shape: String::new(),
             shape: String::new(),
         }
     }
 
+    /// What comes now has this number in the order of the whole listing, for examples: the first of all is shown.
+    pub fn number(&mut self, number: u64) {
+        self.end_run();
+        self.number = number;
+    }
+
+    /// Takes over what another one counted.
+    pub fn merge(&mut self, mut other: Shapes) {
+        self.end_run();
+        other.end_run();
+        for (own, other) in self.reasons.iter_mut().zip(other.reasons) {
+            other.shapes.into_iter().for_each(|(shape, kept)| own.add(&shape, kept));
+            other.others.into_iter().for_each(|kept| own.add_other(kept));
+        }
+    }
+
+    /// Counts what has come last; to be called before anything is asked.
+    #[must_use]
+    pub fn finish(mut self) -> Shapes {
+        self.end_run();
+        self
+    }
+
     /// How many objects were left out for each reason that occurred.
     pub fn reasons(&self) -> impl Iterator<Item = (Why, u64)> + '_ {
-        Why::ALL.into_iter().zip(&self.reasons).map(|(why, reason)| (why, reason.count)).filter(|(_, count)| *count > 0)
+        Why::ALL.into_iter().map(|why| (why, self.count(why))).filter(|(_, count)| *count > 0)
     }
 
     /// How many objects were left out for this reason.
     pub fn count(&self, why: Why) -> u64 {
-        self.reasons[why as usize].count
+        let reason = &self.reasons[why as usize];
+        reason.shapes.values().chain(&reason.others).map(|kept| kept.count).sum()
     }
 
     /// The shapes of what was left out for a reason, the commonest first.
     pub fn shapes(&self, why: Why) -> Vec<Shape<'_>> {
+        fn shape<'a>(shape: Option<&'a str>, kept: &'a Kept) -> Shape<'a> {
+            Shape { shape, count: kept.count, example: &kept.example.1 }
+        }
         let reason = &self.reasons[why as usize];
-        let text = |number| std::str::from_utf8(reason.known.bytes(number)).expect("shapes were texts");
-        let known = (0..).zip(&reason.shapes);
-        let mut shapes: Vec<Shape<'_>> = known
-            .map(|(number, (count, example))| Shape { shape: Some(text(number)), count: *count, example })
-            .collect();
+        let mut shapes: Vec<Shape<'_>> = reason.shapes.iter().map(|(text, kept)| shape(Some(text), kept)).collect();
         shapes.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.shape.cmp(&b.shape)));
-        shapes.extend(reason.others.iter().map(|(count, example)| Shape { shape: None, count: *count, example }));
+        shapes.extend(reason.others.iter().map(|kept| shape(None, kept)));
         shapes
+    }
+
+    fn end_run(&mut self) {
+        let Some((why, count, example)) = self.run.take() else { return };
+        self.shape.clear();
+        self.shape.push_str(&self.directory_shape);
+        self.shape.push_str(&self.base_shape);
+        self.reasons[why as usize].add(&self.shape, Kept { count, example: (self.number, example) });
     }
 
     /// Takes up another directory.
@@ -108,7 +148,6 @@ impl Shapes {
         self.directory.clear();
         self.directory.push_str(directory);
         self.directory_shape.clear();
-        self.counted = None;
         let path = self.paths.iter().find(|path| path.covers(object));
         for (index, component) in directory.split_inclusive('/').enumerate() {
             let name = component.trim_end_matches('/');
@@ -129,47 +168,53 @@ impl Sink for Shapes {
         let base = object.base_name();
         let directory = &object.key[..object.key.len() - base.len()];
         if self.directory != directory || self.bucket.as_ref() != Some(object.bucket) {
+            self.end_run();
             self.enter(object, directory);
         }
         self.other_base_shape.clear();
         write_shape(base, &mut self.other_base_shape);
-        std::mem::swap(&mut self.base_shape, &mut self.other_base_shape);
-        let reason = &mut self.reasons[why as usize];
-        match self.counted {
-            Some((of, number)) if of == why && self.base_shape == self.other_base_shape => reason.add(number),
+        match &mut self.run {
+            Some((of, count, _)) if *of == why && self.base_shape == self.other_base_shape => *count += 1,
             _ => {
-                self.shape.clear();
-                self.shape.push_str(&self.directory_shape);
-                self.shape.push_str(&self.base_shape);
-                self.counted = reason.add_shape(&self.shape, object).map(|number| (why, number));
+                self.end_run();
+                std::mem::swap(&mut self.base_shape, &mut self.other_base_shape);
+                self.run = Some((why, 1, object.uri()));
             }
         }
     }
 }
 
 impl Reason {
-    fn add(&mut self, number: u32) {
-        self.count += 1;
-        self.shapes[number as usize].0 += 1;
+    fn add(&mut self, shape: &str, more: Kept) {
+        if let Some(kept) = self.shapes.get_mut(shape) {
+            return kept.add(more);
+        }
+        if self.shapes.len() >= MOST_SHAPES {
+            // One that goes never comes back, for all that are kept come before it: so its count is whole where it stays.
+            match self.shapes.last_entry().filter(|last| shape < last.key().as_str()) {
+                None => return self.add_other(more),
+                Some(last) => {
+                    let gone = last.remove();
+                    self.add_other(gone);
+                }
+            }
+        }
+        self.shapes.insert(shape.to_owned(), more);
     }
 
-    /// Counts an object of this shape, and gives the shape's number, if it is one of those kept.
-    fn add_shape(&mut self, shape: &str, object: &Object<'_>) -> Option<u32> {
-        match self.known.find(shape.as_bytes()) {
-            Some(number) => {
-                self.add(number);
-                Some(number)
-            }
-            None if self.shapes.len() < MOST_SHAPES => {
-                self.count += 1;
-                self.shapes.push((1, object.uri()));
-                Some(self.known.intern(shape.as_bytes()).0)
-            }
-            None => {
-                self.count += 1;
-                self.others.get_or_insert_with(|| (0, object.uri())).0 += 1;
-                None
-            }
+    fn add_other(&mut self, more: Kept) {
+        match &mut self.others {
+            Some(others) => others.add(more),
+            None => self.others = Some(more),
+        }
+    }
+}
+
+impl Kept {
+    fn add(&mut self, more: Kept) {
+        self.count += more.count;
+        if more.example.0 < self.example.0 {
+            self.example = more.example;
         }
     }
 }

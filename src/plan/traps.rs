@@ -694,7 +694,7 @@ impl Traps {
                 found.0 |= if is_new { 0 } else { VALUE_SPELLING & self.counts };
             }
             if !found.is_empty() {
-                counts.add(found, shape.shown(values).as_bytes());
+                counts.add(found, 0, shape.shown(values).as_bytes());
             }
         }
     }
@@ -770,15 +770,30 @@ impl Traps {
 #[derive(Clone, Debug, Default)]
 pub struct TrapCounts {
     counts: [u64; COUNTED_TRAPS],
-    examples: [Option<Box<[u8]>>; COUNTED_TRAPS],
+    /// Each with the number that it was added under.
+    examples: [Option<(u64, Box<[u8]>)>; COUNTED_TRAPS],
 }
 
 impl TrapCounts {
-    /// `example` is the line, or what shows the partition.
-    pub fn add(&mut self, set: TrapSet, example: &[u8]) {
+    /// `example` is the line, or what shows the partition; `number` says where in the listing it stands, numbers never
+    /// going down.
+    pub fn add(&mut self, set: TrapSet, number: u64, example: &[u8]) {
         for index in set.indices() {
             self.counts[index] += 1;
-            self.examples[index].get_or_insert_with(|| example.into());
+            self.examples[index].get_or_insert_with(|| (number, example.into()));
+        }
+    }
+
+    /// Takes over what another one counted.
+    pub fn merge(&mut self, other: TrapCounts) {
+        for (own, more) in self.counts.iter_mut().zip(other.counts) {
+            *own += more;
+        }
+        for (own, example) in self.examples.iter_mut().zip(other.examples) {
+            let is_earlier = |(number, _): &(u64, _)| own.as_ref().is_none_or(|(first, _)| number < first);
+            if example.as_ref().is_some_and(is_earlier) {
+                *own = example;
+            }
         }
     }
 
@@ -790,7 +805,8 @@ impl TrapCounts {
     pub fn iter(&self) -> impl Iterator<Item = (&'static Trap, u64, String)> + '_ {
         let counted = self.counts.iter().zip(&self.examples).zip(TRAPS);
         counted.filter(|((count, _), _)| **count > 0).map(|((count, example), trap)| {
-            let line = String::from_utf8_lossy(example.as_deref().unwrap_or_default()).into_owned();
+            let example = example.as_ref().map(|(_, example)| &**example);
+            let line = String::from_utf8_lossy(example.unwrap_or_default()).into_owned();
             (trap, *count, Shown(&line).to_string())
         })
     }

@@ -47,7 +47,7 @@ pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
         let sources = global.sources(&rules).await?;
         let planning = planning(args, &rules, &sources).await?;
         let run = (!args.dry_run).then_some(&options);
-        draw::draw(global, &rules, &sources, planning, &mut (), run, false).await
+        draw::draw(global, &rules, &sources, planning, || (), run, false).await
     };
     let mut drawn = unless_interrupted(global, draw).await?;
     for table in &mut drawn.tables {

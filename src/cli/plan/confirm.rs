@@ -51,7 +51,7 @@ pub async fn confirmed(
     if partial.wanted.iter().all(Wanted::is_empty) {
         return Ok(drawn);
     }
-    let live = partial::draw(global, rules, &partial, planning, &mut (), run).await;
+    let live = partial::draw(global, rules, &partial, planning, || (), run).await;
     let live = live.map_err(|error| error.note(format!("this was asked because {WHY}")))?;
     for table in live.tables {
         if let Some(old) = drawn.tables.iter_mut().find(|old| old.name == table.name) {

@@ -10,14 +10,13 @@ use crate::apply::above;
 use crate::apply::beside::{Beside, Left};
 use crate::apply::current;
 use crate::apply::lease::{self, Found};
-use crate::apply::mapped::{self, Mapped, MappedTable, Shared};
+use crate::apply::mapped::{self, Also, Mapped, MappedTable, Shared};
 use crate::apply::planning::{Planned, Planning};
 use crate::catalog::{Catalog, Catalogs};
 use crate::cli::{Global, Progress};
 use crate::error::{Error, Result};
 use crate::listing::Sources;
 use crate::listing::survey::Listed;
-use crate::map::Sink;
 use crate::map::group::TableGroups;
 use crate::map::shapes::Shapes;
 use crate::plan::TablePlan;
@@ -103,17 +102,17 @@ pub(super) struct Place {
     found: Result<Option<Found>>,
 }
 
-/// Draws up the plan of all tables. With the options of a run that is to write, other runs' leases are waited for. `also`
-/// sees what the rules say of each object.
+/// Draws up the plan of all tables. With the options of a run that is to write, other runs' leases are waited for. Each
+/// worker's `also` sees what the rules say of its objects.
 ///
 /// # Errors
 /// Of the listing and the stores, and for what cannot be published at all. What a person may let happen is a refusal.
-pub async fn draw(
+pub async fn draw<A: Also>(
     global: &Global,
     rules: &Rules,
     sources: &Sources,
     mut planning: Planning,
-    also: &mut impl Sink,
+    also: impl Fn() -> A + Send + 'static,
     run: Option<&Options>,
     relist: bool,
 ) -> Result<Drawn> {

@@ -82,8 +82,8 @@ pub(super) async fn draw(
 ) -> Result<draw::Drawn> {
     let Some(partial) = partial.partial(rules)? else { return draw_all(global, rules, args, run).await };
     let planning = args.planning(rules)?;
-    let mut unmatched = Unmatched::create(args.unmatched.as_deref())?;
-    let drawn = partial::draw(global, rules, &partial, planning.clone(), &mut unmatched, run).await?;
+    let unmatched = Unmatched::create(args.unmatched.as_deref())?;
+    let drawn = partial::draw(global, rules, &partial, planning.clone(), unmatched.each(), run).await?;
     unmatched.finish()?;
     if partial.live {
         return Ok(drawn);
@@ -100,10 +100,10 @@ pub(super) async fn draw_all(
     run: Option<&Options>,
 ) -> Result<draw::Drawn> {
     let planning = args.planning(rules)?;
-    let mut unmatched = Unmatched::create(args.unmatched.as_deref())?;
+    let unmatched = Unmatched::create(args.unmatched.as_deref())?;
     let sources = global.sources(rules).await?;
     let relist = args.unmatched.is_some() || planning.full || planning.adopt;
-    let drawn = draw::draw(global, rules, &sources, planning.clone(), &mut unmatched, run, relist).await?;
+    let drawn = draw::draw(global, rules, &sources, planning.clone(), unmatched.each(), run, relist).await?;
     unmatched.finish()?;
     confirm::confirmed(global, rules, &sources, planning, drawn, run).await
 }

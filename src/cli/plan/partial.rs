@@ -9,13 +9,13 @@ use super::draw::{Drawn, DrawnTable, TABLES, draw_table, place};
 use super::show::counted;
 use crate::apply::Options;
 use crate::apply::current;
-use crate::apply::mapped::{self, Mapped};
+use crate::apply::mapped::{self, Also, Mapped};
 use crate::apply::planning::Planning;
 use crate::catalog::Catalogs;
 use crate::cli::{Global, Progress};
 use crate::error::Result;
 use crate::listing::{Sources, touched};
-use crate::map::{Mapper, Program, Sink};
+use crate::map::{Mapper, Program};
 use crate::rules::table::Rules;
 use crate::rules::wanted::Wanted;
 use crate::rules::{self, invert, only};
@@ -143,12 +143,12 @@ impl Partial {
 ///
 /// # Errors
 /// As [`draw`](super::draw::draw).
-pub async fn draw(
+pub async fn draw<A: Also>(
     global: &Global,
     rules: &Rules,
     partial: &Partial,
     mut planning: Planning,
-    also: &mut impl Sink,
+    also: impl Fn() -> A + Send + 'static,
     run: Option<&Options>,
 ) -> Result<Drawn> {
     let sources = partial.sources(global, rules).await?;

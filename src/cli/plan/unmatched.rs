@@ -1,32 +1,46 @@
-//! `--unmatched FILE`: the URIs that no rule matched, one a line, written while the listing comes, on a thread of its own:
-//! mapping does not wait for a disk.
+//! `--unmatched FILE`: the URIs that no rule matched, one a line, in the order of the listing, written while it comes.
+//!
+//! Workers bring their lines as they map; the one that brings what is next writes it, and all that waits behind it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::apply::mapped::Also;
 use crate::error::{Error, Result};
 use crate::map::page::Object;
 use crate::map::{Sink, Taken, Why};
 use crate::uri::Shown;
 
-/// Written at once: big enough that a million lines cost a few hundred writes.
-const BATCH_BYTES: usize = 256 << 10;
+/// Batches that may wait to be written; who brings one more waits while others write.
+const AHEAD: usize = 8;
 
-/// Batches that wait to be written; mapping waits where there are more.
-const AHEAD: usize = 4;
-
-/// A sink for what no rule matched; without a file it does nothing.
-pub struct Unmatched(Option<Out>);
+/// The file; without one nothing is written.
+pub struct Unmatched(Option<Arc<Out>>);
 
 struct Out {
     path: PathBuf,
-    /// Lines that are not yet on their way.
+    queue: Mutex<Queue>,
+    written: Condvar,
+}
+
+struct Queue {
+    /// The number of what is written next.
+    next: u64,
+    early: BTreeMap<u64, Vec<u8>>,
+    /// Missing while somebody writes.
+    file: Option<File>,
+    failed: Option<io::Error>,
+    /// Buffers that have been written.
+    spare: Vec<Vec<u8>>,
+}
+
+/// A worker's sink.
+pub struct Lines {
+    out: Option<Arc<Out>>,
     batch: Vec<u8>,
-    sender: SyncSender<Vec<u8>>,
-    writing: JoinHandle<io::Result<()>>,
 }
 
 impl Unmatched {
@@ -40,48 +54,97 @@ impl Unmatched {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        let mut file = File::create(path).map_err(failed)?;
-        let (sender, receiver) = sync_channel::<Vec<u8>>(AHEAD);
-        let write = move || receiver.iter().try_for_each(|batch| file.write_all(&batch));
-        let writing = std::thread::Builder::new().name("unmatched".to_owned()).spawn(write).map_err(failed)?;
-        Ok(Unmatched(Some(Out { path: path.to_owned(), batch: Vec::new(), sender, writing })))
+        let file = Some(File::create(path).map_err(failed)?);
+        let queue = Queue { next: 0, early: BTreeMap::new(), file, failed: None, spare: Vec::new() };
+        let (queue, written) = (Mutex::new(queue), Condvar::new());
+        Ok(Unmatched(Some(Arc::new(Out { path: path.to_owned(), queue, written }))))
     }
 
-    /// Writes what is left.
+    /// A sink for each worker.
+    pub fn each(&self) -> impl Fn() -> Lines + Send + 'static + use<> {
+        let out = self.0.clone();
+        move || Lines { out: out.clone(), batch: Vec::new() }
+    }
+
+    /// Whether all has been written.
     ///
     /// # Errors
     /// The first that any write met.
     pub fn finish(self) -> Result<()> {
-        let Some(mut out) = self.0 else { return Ok(()) };
-        out.hand_over();
-        drop(out.sender);
-        let written = out.writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        written.map_err(|error| Error::io(Shown(&out.path.to_string_lossy()), error))
+        let Some(out) = self.0 else { return Ok(()) };
+        let failed = out.lock().failed.take();
+        failed.map_or(Ok(()), |error| Err(Error::io(Shown(&out.path.to_string_lossy()), error)))
     }
 }
 
 impl Out {
-    fn hand_over(&mut self) {
-        // Only a thread that has failed no longer receives; `finish` says why.
-        let _ = self.sender.send(std::mem::take(&mut self.batch));
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the lines of one number, and gives an empty buffer.
+    fn bring(&self, number: u64, lines: Vec<u8>) -> Vec<u8> {
+        let mut queue = self.lock();
+        queue.early.insert(number, lines);
+        while queue.file.is_none() && queue.early.len() > AHEAD {
+            queue = self.written.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        while let Some(mut file) = queue.file.take() {
+            let next = queue.next;
+            let Some(mut lines) = queue.early.remove(&next) else {
+                queue.file = Some(file);
+                break;
+            };
+            drop(queue);
+            let done = file.write_all(&lines);
+            lines.clear();
+            queue = self.lock();
+            queue.next += 1;
+            queue.file = Some(file);
+            queue.failed = queue.failed.take().or(done.err());
+            queue.spare.push(lines);
+            self.written.notify_all();
+        }
+        queue.spare.pop().unwrap_or_default()
+    }
+
+    /// Writes what came when everything else had been written.
+    fn end(&self, lines: &[u8]) {
+        let mut queue = self.lock();
+        if let Some(Err(error)) = queue.file.as_mut().map(|file| file.write_all(lines)) {
+            queue.failed.get_or_insert(error);
+        }
     }
 }
 
-impl Sink for Unmatched {
+impl Also for Lines {
+    fn end(&mut self, number: u64) {
+        if let Some(out) = &self.out {
+            self.batch = out.bring(number, std::mem::take(&mut self.batch));
+        }
+    }
+}
+
+impl Drop for Lines {
+    /// What was held back comes behind the last number.
+    fn drop(&mut self) {
+        if let Some(out) = self.out.as_ref().filter(|_| !self.batch.is_empty()) {
+            out.end(&self.batch);
+        }
+    }
+}
+
+impl Sink for Lines {
     fn take(&mut self, _: &Object<'_>, _: Taken) {}
 
     fn leave(&mut self, object: &Object<'_>, why: Why) {
-        let Some(out) = self.0.as_mut().filter(|_| why == Why::Unmatched) else { return };
-        if out.batch.is_empty() {
-            out.batch.reserve(BATCH_BYTES + object.key.len());
+        if why != Why::Unmatched || self.out.is_none() {
+            return;
         }
         let line_ends = memchr::memchr2(b'\n', b'\r', object.key.as_bytes()).is_some();
         let escaped = line_ends.then(|| object.key.replace('\n', "\\n").replace('\r', "\\r"));
         let key = escaped.as_deref().unwrap_or(object.key);
-        Object { key, physical: None, ..*object }.write_line(&mut out.batch);
-        out.batch.push(b'\n');
-        if out.batch.len() >= BATCH_BYTES {
-            out.hand_over();
-        }
+        Object { key, physical: None, ..*object }.write_line(&mut self.batch);
+        self.batch.push(b'\n');
     }
 }

@@ -173,8 +173,7 @@ impl Watching<'_> {
         let partial = hints(&rules, objects)?;
         let options = self.args.locking.options(&random_id()?, Interrupt::new(self.global.interrupt()))?;
         let planning = self.args.planning.planning(&rules)?;
-        let mut seen = ();
-        let drawing = partial::draw(self.global, &rules, &partial, planning, &mut seen, Some(&options));
+        let drawing = partial::draw(self.global, &rules, &partial, planning, || (), Some(&options));
         let drawn = unless_interrupted(self.global, drawing).await?;
         Ok((partial.said, written_by(self.global, &mut Output::text(), &rules, drawn, &options).await?))
     }

@@ -1,11 +1,13 @@
 //! A URI or a whole key a line. Lines end in `\n` alone; nothing is trimmed, so that a key is what its line says.
 //!
-//! The pages lie over the bytes as they were read: no key is copied.
+//! Reading only cuts chunks at a newline; whoever maps a chunk tells its lines apart. The pages lie over the bytes as they
+//! were read: no key is copied.
 
 use std::io::Read;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::super::PageBuilder;
+use super::super::{Page, PageBuilder};
 use super::{CHUNK_BYTES, Pages, Scope, Stop, is_uri};
 use crate::error::{Error, ErrorKind, Result};
 use crate::uri::Bucket;
@@ -13,37 +15,64 @@ use crate::uri::Bucket;
 /// The longest line taken, in bytes; a key is at most 1,024, but for local paths.
 const MAX_LINE_BYTES: usize = 1 << 16;
 
-pub(super) fn read(mut source: impl Read, scope: &Scope, pages: &Pages) -> Result<(), Stop> {
-    let mut rest = Vec::new();
+pub(super) fn read(mut chunks: Chunks, pages: &Pages) -> Result<(), Stop> {
     let mut lines_before = 0;
-    loop {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES + MAX_LINE_BYTES);
-        chunk.append(&mut rest);
-        let wanted = CHUNK_BYTES.saturating_sub(chunk.len()) as u64;
-        let read = source.by_ref().take(wanted).read_to_end(&mut chunk).map_err(|error| scope.io(error))?;
-        let at_end = read < usize::try_from(wanted).unwrap_or(usize::MAX);
-        if !at_end {
-            let end = memchr::memrchr(b'\n', &chunk).map_or(0, |newline| newline + 1);
-            if chunk.len() - end > MAX_LINE_BYTES {
-                let line = lines_before + 1 + memchr::memchr_iter(b'\n', &chunk).count() as u64;
-                return Err(scope
-                    .error(line, format!("a line of over {MAX_LINE_BYTES} bytes: this is no list of keys"))
-                    .into());
-            }
-            rest.extend_from_slice(&chunk[end..]);
-            chunk.truncate(end);
-        }
-        lines_before = Chunk { scope, lines_before }.send(chunk, pages)?;
-        if at_end {
-            return Ok(());
-        }
+    while let Some(chunk) = chunks.next(Vec::new()) {
+        let (of_chunk, lines) = chunk.pages(lines_before).map_err(|(error, _)| error)?;
+        of_chunk.into_iter().try_for_each(|page| pages.send(page))?;
+        lines_before += lines;
     }
+    Ok(())
 }
 
-/// Whole lines, and how many came before them.
-struct Chunk<'a> {
-    scope: &'a Scope,
-    lines_before: u64,
+/// A text on its way, cut into chunks of whole lines.
+pub struct Chunks {
+    source: Box<dyn Read + Send>,
+    scope: Arc<Scope>,
+    /// Of the last chunk's last line what has been read already.
+    rest: Vec<u8>,
+    is_first: bool,
+    at_end: bool,
+}
+
+/// Whole lines as they were read, or what came instead of them.
+#[derive(Debug)]
+pub struct Chunk {
+    scope: Arc<Scope>,
+    bytes: Vec<u8>,
+    is_first: bool,
+    failed: Option<std::io::Error>,
+}
+
+impl Chunks {
+    pub(super) fn new(source: Box<dyn Read + Send>, scope: Scope) -> Chunks {
+        Chunks { source, scope: Arc::new(scope), rest: Vec::new(), is_first: true, at_end: false }
+    }
+
+    /// The next chunk, in `buffer`, whose own bytes are of no more use.
+    pub fn next(&mut self, mut buffer: Vec<u8>) -> Option<Chunk> {
+        if self.at_end {
+            return None;
+        }
+        buffer.clear();
+        buffer.reserve(CHUNK_BYTES + MAX_LINE_BYTES);
+        buffer.append(&mut self.rest);
+        let wanted = CHUNK_BYTES.saturating_sub(buffer.len()) as u64;
+        let read = self.source.by_ref().take(wanted).read_to_end(&mut buffer);
+        self.at_end = read.as_ref().map_or(true, |read| (*read as u64) < wanted);
+        if !self.at_end {
+            let end = memchr::memrchr(b'\n', &buffer).map_or(0, |newline| newline + 1);
+            // A longer line stays where it is: it is no key, and telling the lines apart says so.
+            if buffer.len() - end <= MAX_LINE_BYTES {
+                self.rest.extend_from_slice(&buffer[end..]);
+                buffer.truncate(end);
+            } else {
+                self.at_end = true;
+            }
+        }
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        Some(Chunk { scope: self.scope.clone(), bytes: buffer, is_first, failed: read.err() })
+    }
 }
 
 /// Keys of one bucket that follow each other.
@@ -54,25 +83,57 @@ struct Run {
     keys: Vec<Range<u32>>,
 }
 
-impl Chunk<'_> {
-    /// Sends the keys on as a page a run, and says how many lines there have been.
-    fn send(&self, bytes: Vec<u8>, pages: &Pages) -> Result<u64, Stop> {
-        let text = String::from_utf8(bytes).map_err(|error| self.not_utf8(error.as_bytes(), error.utf8_error()))?;
-        let (mut runs, lines) = self.runs(&text)?;
-        if runs.len() == 1 {
-            let run = runs.remove(0);
-            pages.send(PageBuilder::over(run.bucket, text, run.keys))?;
-            return Ok(lines);
-        }
-        for run in runs {
-            let (Some(first), Some(last)) = (run.keys.first(), run.keys.last()) else { continue };
-            let (start, end) = (first.start, last.end);
-            let keys = run.keys.iter().map(|key| key.start - start..key.end - start);
-            pages.send(PageBuilder::over(run.bucket, text[start as usize..end as usize].to_owned(), keys))?;
-        }
-        Ok(lines)
-    }
+/// Lines as text, and what is known of them.
+struct Told<'a> {
+    scope: &'a Scope,
+    is_first: bool,
+    lines_before: u64,
+}
 
+impl Chunk {
+    /// The keys, a page for each run of one bucket, and how many lines there were. `lines_before` is for errors.
+    ///
+    /// # Errors
+    /// `Corrupt` with file and line, `Io`; with the chunk, to be asked again by whoever knows how many lines came before.
+    pub fn pages(mut self, lines_before: u64) -> Result<(Vec<Page>, u64), (Error, Chunk)> {
+        if let Some(error) = &self.failed {
+            // An error of the system has no copy: its kind and its words are what is shown of it.
+            let error = self.scope.io(std::io::Error::new(error.kind(), error.to_string()));
+            return Err((error, self));
+        }
+        let told = Told { scope: &self.scope.clone(), is_first: self.is_first, lines_before };
+        let text = match String::from_utf8(std::mem::take(&mut self.bytes)) {
+            Ok(text) => text,
+            Err(error) => {
+                let wrong = told.not_utf8(error.as_bytes(), error.utf8_error());
+                self.bytes = error.into_bytes();
+                return Err((wrong, self));
+            }
+        };
+        match told.runs(&text) {
+            Ok((runs, lines)) => Ok((pages(runs, text), lines)),
+            Err(error) => {
+                self.bytes = text.into_bytes();
+                Err((error, self))
+            }
+        }
+    }
+}
+
+fn pages(mut runs: Vec<Run>, text: String) -> Vec<Page> {
+    if runs.len() == 1 {
+        let run = runs.remove(0);
+        return vec![PageBuilder::over(run.bucket, text, run.keys)];
+    }
+    let page = |run: Run| {
+        let (start, end) = (run.keys.first()?.start, run.keys.last()?.end);
+        let keys = run.keys.iter().map(|key| key.start - start..key.end - start);
+        Some(PageBuilder::over(run.bucket, text[start as usize..end as usize].to_owned(), keys))
+    };
+    runs.into_iter().filter_map(page).collect()
+}
+
+impl Told<'_> {
     fn runs(&self, text: &str) -> Result<(Vec<Run>, u64)> {
         let mut runs: Vec<Run> = Vec::new();
         let mut line = self.lines_before;
@@ -80,6 +141,10 @@ impl Chunk<'_> {
         while start < text.len() {
             let end = memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |length| start + length);
             line += 1;
+            if end - start > MAX_LINE_BYTES {
+                let what = format!("a line of over {MAX_LINE_BYTES} bytes: this is no list of keys");
+                return Err(self.scope.error(line, what));
+            }
             if start < end {
                 let key = self.line(&text[start..end], line, &mut runs)?;
                 let run = runs.last_mut().expect("a line has its run");
@@ -87,12 +152,13 @@ impl Chunk<'_> {
             }
             start = end + 1;
         }
-        Ok((runs, line))
+        Ok((runs, line - self.lines_before))
     }
 
     /// Checks one line, sees to it that the last run is of its bucket, and gives the length of its key.
     fn line(&self, text: &str, line: u64, runs: &mut Vec<Run>) -> Result<usize> {
-        if text.ends_with('\r') || (line == 1 && text.starts_with('\u{feff}')) {
+        let is_first = self.is_first && line == self.lines_before + 1;
+        if text.ends_with('\r') || (is_first && text.starts_with('\u{feff}')) {
             return Err(self.windows(text, line));
         }
         if let Some(run) = runs.last() {
@@ -104,7 +170,7 @@ impl Chunk<'_> {
                 return Ok(key.len());
             }
         }
-        if line == 1 && is_ls(text) {
+        if is_first && is_ls(text) {
             let error = self.scope.error(line, "this is what `aws s3 ls` prints, whose columns are not told from keys");
             return Err(error.help("use `aws s3api list-objects-v2 --bucket B --prefix P`, or `restitch ls`"));
         }
@@ -130,7 +196,7 @@ impl Chunk<'_> {
         let wrong =
             Error::new(ErrorKind::Corrupt, format!("{}:{line}: not UTF-8, which every key is", self.scope.name));
         match bytes {
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] if self.lines_before == 0 => {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] if self.is_first => {
                 wrong.help("the file is UTF-16, as PowerShell's `>` writes it: save it as UTF-8")
             }
             _ => wrong,
