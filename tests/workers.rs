@@ -95,7 +95,6 @@ fn mapped_by(workers: usize, listing: &Path) -> (Result<Mapped>, Vec<String>, u6
     let rules = rules();
     let listing =
         ListingArg { prefix: Some(Uri::parse("s3://b/").unwrap()), source: listing.to_str().unwrap().to_owned() };
-    let sources = Sources::open(&rules, &[listing]).unwrap();
     let left = Left::default();
     let (each, mut keys) = (left.clone(), 0);
     let also = move || Left { all: each.all.clone(), batch: Vec::new() };
@@ -104,7 +103,10 @@ fn mapped_by(workers: usize, listing: &Path) -> (Result<Mapped>, Vec<String>, u6
         keys = at.keys;
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mapped = runtime.block_on(mapped::all_by(workers, &rules, &sources, also, &mut progress));
+    let mapped = runtime.block_on(async {
+        let sources = Sources::open(&rules, &[listing]).await.unwrap();
+        mapped::all_by(workers, &rules, &sources, also, &mut progress).await
+    });
     let mut left = std::mem::take(&mut *left.all.lock().unwrap());
     left.sort_by_key(|(number, _)| *number);
     (mapped, left.into_iter().map(|(_, line)| line).collect(), keys)
@@ -128,7 +130,7 @@ fn said(mapped: &Mapped) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_number_of_workers_makes_the_same_of_a_listing(

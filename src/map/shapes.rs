@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::page::Object;
+use super::page::{Object, Page};
 use super::{Sink, Taken, Why};
 use crate::rules::date::DatePart;
 use crate::rules::table::{Matcher, Rules};
@@ -19,12 +19,15 @@ pub struct Shapes {
     paths: Vec<Path>,
     /// By reason, in [`Why`]'s order.
     reasons: Vec<Reason>,
-    /// The bucket and directory last seen, and their shape.
+    /// The bucket and directory last seen, and their shape, if anything has been left out there.
     bucket: Option<Bucket>,
     directory: String,
-    directory_shape: String,
+    directory_shape: Option<String>,
+    /// Whether what comes lies there, by the mapper's word.
+    in_page: bool,
     /// The shape of the base name last seen there: its neighbours are mostly alike.
     base_shape: String,
+    alike: Alike,
     /// Keys in a row of the last shape that have not been counted yet, why, and the first of them.
     run: Option<(Why, u64, Uri)>,
     /// The number of what is being looked at, in the order of the whole listing.
@@ -79,8 +82,10 @@ impl Shapes {
             reasons: Why::ALL.iter().map(|_| Reason::default()).collect(),
             bucket: None,
             directory: String::new(),
-            directory_shape: String::new(),
+            directory_shape: None,
+            in_page: false,
             base_shape: String::new(),
+            alike: Alike::default(),
             run: None,
             number: 0,
             other_base_shape: String::new(),
@@ -137,27 +142,50 @@ impl Shapes {
     fn end_run(&mut self) {
         let Some((why, count, example)) = self.run.take() else { return };
         self.shape.clear();
-        self.shape.push_str(&self.directory_shape);
+        self.shape.push_str(self.directory_shape.as_deref().unwrap_or_default());
         self.shape.push_str(&self.base_shape);
         self.reasons[why as usize].add(&self.shape, Kept { count, example: (self.number, example) });
     }
 
-    /// Takes up another directory.
-    fn enter(&mut self, object: &Object<'_>, directory: &str) {
-        self.bucket = Some(object.bucket.clone());
+    /// Takes up a directory, if it is not the one in hand.
+    fn enter(&mut self, bucket: &Bucket, directory: &str) {
+        if self.directory == directory && self.bucket.as_ref() == Some(bucket) {
+            return;
+        }
+        self.end_run();
+        self.bucket = Some(bucket.clone());
         self.directory.clear();
         self.directory.push_str(directory);
-        self.directory_shape.clear();
+        self.directory_shape = None;
+    }
+
+    fn shape_directory(&self, object: &Object<'_>) -> String {
+        let mut shape = String::new();
         let path = self.paths.iter().find(|path| path.covers(object));
-        for (index, component) in directory.split_inclusive('/').enumerate() {
+        for (index, component) in self.directory.split_inclusive('/').enumerate() {
             let name = component.trim_end_matches('/');
             if path.is_some_and(|path| path.holes.get(index) == Some(&true)) && !name.contains('=') {
-                self.directory_shape.push_str("{}");
+                shape.push_str("{}");
             } else {
-                write_shape(name, &mut self.directory_shape);
+                write_shape(name, &mut shape);
             }
-            self.directory_shape.push('/');
+            shape.push('/');
         }
+        shape
+    }
+
+    /// Whether a base name has the shape of the one seen last.
+    fn is_alike(&mut self, base: &str) -> bool {
+        if self.alike.fits(base.as_bytes()) {
+            return true;
+        }
+        self.other_base_shape.clear();
+        write_shape(base, &mut self.other_base_shape);
+        let same = self.base_shape == self.other_base_shape;
+        if same {
+            self.alike.learn(base);
+        }
+        same
     }
 }
 
@@ -165,22 +193,36 @@ impl Sink for Shapes {
     fn take(&mut self, _: &Object<'_>, _: Taken) {}
 
     fn leave(&mut self, object: &Object<'_>, why: Why) {
-        let base = object.base_name();
-        let directory = &object.key[..object.key.len() - base.len()];
-        if self.directory != directory || self.bucket.as_ref() != Some(object.bucket) {
-            self.end_run();
-            self.enter(object, directory);
+        if !self.in_page {
+            self.enter(object.bucket, &object.key[..object.key.len() - object.base_name().len()]);
         }
-        self.other_base_shape.clear();
-        write_shape(base, &mut self.other_base_shape);
+        if self.directory_shape.is_none() {
+            self.directory_shape = Some(self.shape_directory(object));
+        }
+        let same = self.is_alike(&object.key[self.directory.len()..]);
         match &mut self.run {
-            Some((of, count, _)) if *of == why && self.base_shape == self.other_base_shape => *count += 1,
+            Some((of, count, _)) if *of == why && same => *count += 1,
             _ => {
                 self.end_run();
-                std::mem::swap(&mut self.base_shape, &mut self.other_base_shape);
+                if !same {
+                    std::mem::swap(&mut self.base_shape, &mut self.other_base_shape);
+                    self.alike.forget();
+                }
                 self.run = Some((why, 1, object.uri()));
             }
         }
+    }
+
+    fn page_begins(&mut self, _: &Page) {
+        self.in_page = true;
+    }
+
+    fn directory(&mut self, page: &Page, _: usize, path: &str) {
+        self.enter(page.bucket(), path);
+    }
+
+    fn page_ends(&mut self, _: &Page) {
+        self.in_page = false;
     }
 }
 
@@ -326,6 +368,78 @@ impl Word {
     }
 }
 
+/// What a name may be and still have the shape of one that was seen: most names of a directory differ in nothing but digits
+/// and letters at the same places. Says no where it is not sure.
+#[derive(Debug, Default)]
+struct Alike {
+    name: Vec<u8>,
+    /// By byte of the name.
+    free: Vec<Free>,
+    /// Words that are holes as a whole.
+    words: Vec<std::ops::Range<usize>>,
+}
+
+/// What may stand in a byte's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Free {
+    Same,
+    Digit,
+    LetterOrDigit,
+}
+
+impl Alike {
+    fn forget(&mut self) {
+        self.name.clear();
+    }
+
+    fn learn(&mut self, name: &str) {
+        self.name.clear();
+        if !name.is_ascii() || name.contains('=') {
+            return;
+        }
+        self.name.extend_from_slice(name.as_bytes());
+        self.free.clear();
+        self.free.resize(name.len(), Free::Same);
+        self.words.clear();
+        let mut at = 0;
+        while at < name.len() {
+            let word = Word::at(name, at);
+            match word.first_digit {
+                None => {}
+                Some(digit) if digit > word.start && word.is_counted => self.free[digit..word.end].fill(Free::Digit),
+                Some(_) => {
+                    self.free[word.start..word.end].fill(Free::LetterOrDigit);
+                    self.words.push(word.start..word.end);
+                }
+            }
+            at = word.end + 1;
+        }
+    }
+
+    /// Byte by byte without a branch, for processors that take many at once.
+    fn fits(&self, name: &[u8]) -> bool {
+        if name.len() != self.name.len() || name.is_empty() {
+            return false;
+        }
+        let mut fits = true;
+        for ((byte, own), free) in name.iter().zip(&self.name).zip(&self.free) {
+            let is_digit = byte.wrapping_sub(b'0') < 10;
+            let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+            fits &= (byte == own)
+                | (is_digit & (*free as u8 >= Free::Digit as u8))
+                | (is_letter & (*free as u8 == Free::LetterOrDigit as u8));
+        }
+        fits && self.words.iter().all(|word| is_hole(&name[word.clone()]))
+    }
+}
+
+/// Whether a word of ASCII letters and digits is a hole as a whole: a letter stands behind a digit, or none before it.
+fn is_hole(word: &[u8]) -> bool {
+    let Some(digit) = word.iter().position(u8::is_ascii_digit) else { return false };
+    digit == 0 || word[digit..].iter().any(u8::is_ascii_alphabetic)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,5 +463,28 @@ mod tests {
             write_shape(component, &mut shape);
             assert_eq!(shape, expected, "{component}");
         }
+    }
+    #[test]
+    fn what_seems_alike_has_the_same_shape() {
+        let shape = |name: &str| {
+            let mut shape = String::new();
+            write_shape(name, &mut shape);
+            shape
+        };
+        let words = ["", "a", "1", "ab", "a1", "1a", "12", "a12", "a1b", "1ab", "b2", "é", "x=1", "ab1c", "abc1"];
+        let names: Vec<String> =
+            words.iter().flat_map(|one| words.map(|other| format!("{one}-{other}"))).chain(["-".into()]).collect();
+        let mut alike = Alike::default();
+        let mut found = 0;
+        for seen in &names {
+            alike.learn(seen);
+            for name in &names {
+                if alike.fits(name.as_bytes()) {
+                    assert_eq!(shape(name), shape(seen), "{name} and {seen}");
+                    found += u32::from(name != seen);
+                }
+            }
+        }
+        assert!(found > 100, "it is of use: {found}");
     }
 }
