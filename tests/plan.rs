@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use restitch::apply::Options;
 use restitch::apply::planning::Planning;
+use restitch::map::body::lines;
 use restitch::map::group::line_hash;
 use restitch::plan::{Change, TablePlan};
 use restitch::rules::table::Table;
@@ -154,7 +155,7 @@ fn assert_published(store: &Memory, location: &Uri, case: &Case) {
     }
     case.delete.iter().for_each(|key| drop(wanted.remove(key)));
     for group in case.groups(&case.desired) {
-        let body = String::from_utf8(group.body).unwrap();
+        let body = String::from_utf8(group.body.read().unwrap().to_vec()).unwrap();
         wanted.insert(shape.key(location, &group.values).unwrap(), body);
     }
     let mut there: BTreeMap<String, String> = store
@@ -215,8 +216,8 @@ impl Case {
     fn listed(&self, table: &Table) -> restitch::map::group::TableGroups {
         let mut groups = groups(table, self.groups(&self.desired));
         let withheld = self.groups(&self.withheld);
-        let lines = withheld.iter().flat_map(|group| group.body.split(|byte| *byte == b'\n'));
-        groups.withheld = lines.filter(|line| !line.is_empty()).map(line_hash).collect();
+        let bodies: Vec<_> = withheld.iter().map(|group| group.body.read().unwrap()).collect();
+        groups.withheld = bodies.iter().flat_map(|body| lines(body)).map(line_hash).collect();
         groups.taken_by_rule = self.taken.clone().unwrap_or_else(|| vec![1]);
         groups
     }

@@ -121,7 +121,7 @@ async fn take(store: &dyn Store, location: &Uri, steps: &mut Vec<Step>, draft: &
     };
     let mut seen = stream::iter(steps.drain(..)).map(read).buffered(READS);
     while let Some(seen) = seen.next().await {
-        draft.push(seen?);
+        draft.push(seen?)?;
     }
     Ok(())
 }
@@ -132,11 +132,11 @@ async fn body(store: &dyn Store, uri: &Uri) -> Result<Option<(Vec<u8>, String)>>
 
 impl Compared {
     /// What is published lies in another layout: nothing of it stays, and how much it is the marker says.
-    pub(super) fn with_another_layout(mut draft: Draft, desired: Vec<Desired>, published: &Marker) -> Compared {
-        desired.into_iter().for_each(|one| draft.push(Seen::Step(Step::Create(one))));
+    pub(super) fn with_another_layout(mut draft: Draft, desired: Vec<Desired>, published: &Marker) -> Result<Compared> {
+        desired.into_iter().try_for_each(|one| draft.push(Seen::Step(Step::Create(one))))?;
         draft.before = published.applied.as_ref().map(|applied| applied.counts).unwrap_or_default();
         draft.removed_lines = draft.before.lines.saturating_sub(draft.after.lines);
-        Compared::new(draft)
+        Ok(Compared::new(draft))
     }
 
     pub(super) fn new(draft: Draft) -> Compared {
@@ -231,7 +231,7 @@ impl Compared {
 
     /// The lines that move, for certain: the published bodies of those that may give some are read again.
     pub(super) async fn moves(&mut self, store: &dyn Store, location: &Uri) -> Result<Vec<Move>> {
-        let mut suspects = self.draft.suspects();
+        let mut suspects = self.draft.suspects()?;
         let changes = &self.draft.changes;
         let givers = suspects.givers();
         let read = |at: u32| async move {
@@ -245,9 +245,9 @@ impl Compared {
         let mut bodies = stream::iter(givers).map(read).buffered(READS);
         while let Some(read) = bodies.next().await {
             let (at, old) = read?;
-            suspects.confirm(at, &old, &changes[at as usize].body);
+            suspects.confirm(at, &old, &changes[at as usize].body)?;
         }
-        Ok(suspects.moves(|at| &changes[at as usize].body))
+        suspects.moves(|at| &changes[at as usize].body)
     }
 
     /// A plan that puts everything into a directory of its own: a new one, or one that a run which was cut off began so.
@@ -264,7 +264,7 @@ impl Compared {
     ) -> Result<TablePlan> {
         let before = found.marker.clone();
         let kept = self.draft.kept();
-        let all = switch::expected(&kept, &self.draft.changes);
+        let all = switch::expected(&kept, &self.draft.changes)?;
         let table = &marker.table;
         if location.key.is_empty() {
             let message = format!("`{}` cannot be switched: nothing lies beside {}", Shown(table), location.shown());

@@ -17,7 +17,7 @@ use crate::map::group::{Group, TableGroups};
 use crate::plan::brakes::{self, Braked};
 use crate::plan::manifest::{self, Desired, Shape};
 use crate::plan::marker::{self, Applied, Marker, manifests_digest};
-use crate::plan::merge::{Published, body_md5, etag_md5};
+use crate::plan::merge::{Published, etag_md5};
 use crate::plan::moves::Move;
 use crate::plan::switch::Reason;
 use crate::plan::{Action, Counts, Draft, Kind, TablePlan, partial};
@@ -68,10 +68,8 @@ pub async fn table(
     }
     let bytes = (bytes > 0 || partitions.is_empty()).then_some(bytes);
     let desired = manifest::desired(&shape, location, partitions, store.traits().folds_case)?;
-    let snapshot = planning.inputs.as_deref().map(|inputs| {
-        let manifests = desired.iter().map(|one| (one.key.as_str(), body_md5(&one.body)));
-        snapshot(inputs, &manifests_digest(manifests))
-    });
+    let of_inputs = |inputs: &str| Ok::<_, Error>(snapshot(inputs, &digest(&desired)?));
+    let snapshot = planning.inputs.as_deref().map(of_inputs).transpose()?;
     let current = &wanted.directory(location);
     let read_otherwise = drawing.read_otherwise(&wanted);
     let mut compared = drawing.compare(current, shape, desired, withheld, read_otherwise).await?;
@@ -106,6 +104,13 @@ pub async fn table(
         refusals.extend(drawing.register(catalog.as_ref(), &mut plan, manifests).await?);
     }
     Ok(Planned { plan: Some(plan), refusals })
+}
+
+/// A digest of the manifests as they should be.
+fn digest(desired: &[Desired]) -> Result<String> {
+    let md5 = |manifest: &Desired| manifest.body.md5();
+    let md5s = desired.iter().map(md5).collect::<Result<Vec<_>>>()?;
+    Ok(manifests_digest(desired.iter().map(|manifest| manifest.key.as_str()).zip(md5s)))
 }
 
 /// Plans the emptying of a table that has left the rule file; `None` if nothing of it is there any more.
@@ -254,7 +259,7 @@ impl Drawing<'_> {
         let keeps = self.planning.catalog.is_some() || (self.found.is_some() && may_switch);
         let draft = Draft::new(shape.clone()).withholding(withheld).keeping(keeps);
         match (self.found, read_otherwise) {
-            (Some(found), Some(Reason::Layout)) => Ok(Compared::with_another_layout(draft, desired, &found.marker)),
+            (Some(found), Some(Reason::Layout)) => Compared::with_another_layout(draft, desired, &found.marker),
             _ => {
                 let looked = self.looked(current, &shape);
                 compare(self.store, &looked, draft, shape, desired, self.planning.adopt).await
@@ -308,7 +313,7 @@ impl Drawing<'_> {
         }
         let accepted = self.planning.accept_moves || self.table.accept_moves;
         let refusal = if accepted { None } else { compared.draft.moves_refused(&self.table.name, moves) };
-        compared.draft.settle(moves);
+        compared.draft.settle(moves)?;
         Ok(refusal)
     }
 

@@ -8,11 +8,11 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Options, write};
 use crate::error::{Error, ErrorKind, Result};
+use crate::map::body::Body;
 use crate::plan::Requirement;
 use crate::plan::manifest::MARKER;
 use crate::plan::marker::{Lease, MARKER_LIMIT_BYTES, MARKER_VERSION, Marker, Unfinished};
@@ -291,7 +291,7 @@ impl<'a> Held<'a> {
     }
 
     /// Writes over the marker as we know it, or over an own renewal whose answer was lost.
-    async fn write(&self, body: &Bytes) -> Result<()> {
+    async fn write(&self, body: &Body) -> Result<()> {
         for _ in 0..3 {
             let etag = self.state().etag.clone();
             match self.put(body, Condition::Is(etag)).await {
@@ -309,7 +309,7 @@ impl<'a> Held<'a> {
         Err(taken_over(&self.uri))
     }
 
-    async fn put(&self, body: &Bytes, condition: Condition) -> Result<ETag> {
+    async fn put(&self, body: &Body, condition: Condition) -> Result<ETag> {
         let written = write::put(self.store, &self.uri, body, None, &condition, self.options, || Ok(())).await;
         written.map(|written| written.etag)
     }
@@ -360,7 +360,7 @@ pub(super) fn has_ended(found: &Found, plan: &str) -> bool {
 
 /// Finds out a store that ignores `If-None-Match`: writing a new marker a second time must fail. No answer tells nothing,
 /// so it is asked again.
-async fn probe(store: &dyn Store, uri: &Uri, body: &Bytes) -> Result<()> {
+async fn probe(store: &dyn Store, uri: &Uri, body: &Body) -> Result<()> {
     for left in (0..TAKES).rev() {
         match store.put(uri, body.clone(), &Condition::Absent).await {
             Err(error) if error.kind() == ErrorKind::Conflict => return Ok(()),
@@ -396,7 +396,7 @@ fn parse(uri: &Uri, body: &[u8]) -> Result<Marker> {
     Ok(marker)
 }
 
-fn render(uri: &Uri, marker: &Marker) -> Result<Bytes> {
+fn render(uri: &Uri, marker: &Marker) -> Result<Body> {
     let mut body = serde_json::to_vec(marker).expect("a marker has no keys that JSON lacks");
     body.push(b'\n');
     if body.len() > MARKER_LIMIT_BYTES {

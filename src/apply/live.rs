@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::lease::unconditional;
@@ -17,6 +16,7 @@ use crate::listing::Sources;
 use crate::listing::folder::path_of;
 use crate::listing::sources::Source;
 use crate::listing::upkeep::{End, LifecycleRule, Upkeep, When};
+use crate::map::body::Body;
 use crate::plan::manifest::PROBE;
 use crate::rules::listed;
 use crate::rules::table::{CatalogSettings, Rules, Table};
@@ -238,7 +238,7 @@ async fn try_out(store: &dyn Store, location: &Uri, reached: &mut Reached, table
 
 /// Whether writing is allowed, by a write whose condition cannot hold: nothing is there.
 async fn write_nothing(store: &dyn Store, probe: &Uri, location: &Uri, reached: &mut Reached) -> Result<()> {
-    match store.put(probe, Bytes::new(), &Condition::Is(ETag("0".repeat(32)))).await {
+    match store.put(probe, Body::default(), &Condition::Is(ETag("0".repeat(32)))).await {
         Err(error) if error.kind() == ErrorKind::Conflict => {}
         Err(error) if error.kind() == ErrorKind::Unsupported => return Err(unconditional(location).source(error)),
         Err(error) => return Err(error),
@@ -253,7 +253,7 @@ async fn deleted(store: &dyn Store, uri: &Uri) -> Result<()> {
 }
 
 async fn write_and_read(store: &dyn Store, probe: &Uri, location: &Uri) -> Result<()> {
-    let body = Bytes::from_static(b"written by `restitch check --live`; may be deleted\n");
+    let body = Body::from("written by `restitch check --live`; may be deleted\n");
     match store.put(probe, body.clone(), &Condition::Absent).await {
         // The name is new: a try whose answer was lost has written it.
         Ok(_) => {}
@@ -269,7 +269,7 @@ async fn write_and_read(store: &dyn Store, probe: &Uri, location: &Uri) -> Resul
         }
     }
     match store.get(probe).await? {
-        Some(stored) if stored.body == body => Ok(()),
+        Some(stored) if body.is(&stored.body)? => Ok(()),
         _ => Err(Error::new(ErrorKind::Corrupt, format!("{} does not give back what is written", location.shown()))),
     }
 }

@@ -23,6 +23,9 @@ use crate::plan::traps::{TrapCounts, Traps};
 use crate::rules::table::{Rules, Table};
 use crate::uri::{Scheme, Shown, Uri};
 
+/// Lines that all workers together hold in memory while they come.
+const ARENA_BYTES: usize = 16 << 20;
+
 /// A whole listing, mapped.
 #[derive(Debug)]
 pub struct Mapped {
@@ -160,13 +163,17 @@ pub async fn all_by<A: Also>(
     let Gathered { groups, counted, left_out } = gathered;
     let of_table = |((table, groups), counted): ((&Table, TableGroups), Counted)| {
         let Counted { traps, mut trapped, shared, directories } = counted;
-        let takes = |lake: &&LakeFolder| takes_from(&groups, lake) || directories.any_in(&lake.directory);
         let partitions = groups.partitions.iter().map(|group| group.values.as_slice());
         traps.count_partitions(table, partitions, &mut trapped);
-        let lakes = surveyed.lake_folders.iter().filter(takes).cloned().collect();
-        MappedTable { lakes, groups, traps, trapped, shared }
+        let mut lakes = Vec::new();
+        for lake in &surveyed.lake_folders {
+            if directories.any_in(&lake.directory) || takes_from(&groups, lake)? {
+                lakes.push(lake.clone());
+            }
+        }
+        Ok(MappedTable { lakes, groups, traps, trapped, shared })
     };
-    let tables = rules.tables.iter().zip(groups).zip(counted).map(of_table).collect();
+    let tables = rules.tables.iter().zip(groups).zip(counted).map(of_table).collect::<Result<_>>()?;
     let as_of = surveyed.listed.iter().filter_map(|listed| listed.as_of).min().unwrap_or(now).min(now);
     Ok(Mapped { listed: surveyed.listed, as_of, tables, left_out })
 }
@@ -231,11 +238,17 @@ pub fn now_s() -> i64 {
 }
 
 /// Whether some line names an object below the folder.
-fn takes_from(groups: &TableGroups, lake: &LakeFolder) -> bool {
+fn takes_from(groups: &TableGroups, lake: &LakeFolder) -> Result<bool> {
     let folder = lake.directory.raw();
-    let begins = [b"\n", folder.as_bytes()].concat();
-    let inner = memchr::memmem::Finder::new(&begins);
-    groups.partitions.iter().any(|group| group.body.starts_with(folder.as_bytes()) || inner.find(&group.body).is_some())
+    for group in &groups.partitions {
+        let mut lines = group.body.reader()?;
+        while let Some(line) = lines.line()? {
+            if line.starts_with(folder.as_bytes()) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn lake_folders(table: &Table, lakes: &[LakeFolder]) -> Option<Error> {

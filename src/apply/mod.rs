@@ -18,6 +18,7 @@ pub mod register;
 pub mod registration;
 pub mod replaced;
 pub mod saved;
+mod spill;
 pub mod switch;
 pub mod verify;
 pub(crate) mod write;

@@ -5,11 +5,10 @@
 
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-
 use super::lease::Held;
 use super::{Options, write};
 use crate::error::Result;
+use crate::map::body::Body;
 use crate::plan::{Action, Change, TablePlan};
 use crate::store::{Condition, ETag, Store};
 use crate::uri::Uri;
@@ -17,9 +16,9 @@ use crate::uri::Uri;
 /// One write: which change it is of, and what is written under which condition.
 struct Write {
     change: usize,
-    body: Bytes,
+    body: Body,
     /// Where `body` is not the last of its change: what that will be. Found there, this write is not needed any more.
-    later: Option<Bytes>,
+    later: Option<Body>,
     condition: Condition,
 }
 
@@ -76,8 +75,8 @@ type Wave = fn(&[Prepared]) -> Vec<Write>;
 struct Prepared {
     action: Action,
     takes_moved: bool,
-    body: Bytes,
-    interim: Option<Bytes>,
+    body: Body,
+    interim: Option<Body>,
     requires: Condition,
 }
 
@@ -86,8 +85,8 @@ impl Prepared {
         Prepared {
             action: change.action,
             takes_moved: change.takes_moved,
-            body: std::mem::take(&mut change.body).into(),
-            interim: change.interim.take().map(Bytes::from),
+            body: std::mem::take(&mut change.body),
+            interim: change.interim.take(),
             requires: write::condition(&change.requires),
         }
     }

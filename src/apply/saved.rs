@@ -82,13 +82,10 @@ fn required(change: &Change) -> Option<String> {
 /// This plan may have been cut off before: what it has written is no reason to refuse it.
 async fn is_as_desired<'c>(store: &dyn Store, directory: &Uri, change: &'c Change) -> Result<(&'c Change, bool)> {
     let found = store.get(&directory.join(&change.key)).await?;
-    let as_desired = found.is_some_and(|found| {
-        let etag = Requirement::ETag(found.etag.0);
-        found.body == change.body
-            || change.interim.as_ref().is_some_and(|it| *it == found.body)
-            || etag == change.requires
-    });
-    Ok((change, as_desired))
+    let Some(found) = found else { return Ok((change, false)) };
+    let interim = change.interim.as_ref().map(|interim| interim.is(&found.body)).transpose()?.unwrap_or(false);
+    let as_required = Requirement::ETag(found.etag.0) == change.requires;
+    Ok((change, as_required || interim || change.body.is(&found.body)?))
 }
 
 fn stale(uri: &Uri) -> Error {

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::lease::Held;
@@ -36,7 +35,7 @@ pub(super) async fn manifests(
     options: &Options,
 ) -> Result<u64> {
     let directory = Directory { store, at: plan.directory()?, from: plan.current()?, held, options };
-    let filled = directory.fill(&switch::expected(&switch.kept, &plan.changes)).await;
+    let filled = directory.fill(&switch::expected(&switch.kept, &plan.changes)?).await;
     filled.map_err(|error| error.note("readers see the table as it was"))
 }
 
@@ -120,8 +119,8 @@ impl Directory<'_> {
         let to = self.at.join(expected.key);
         match expected.source {
             Source::Body(body) => {
-                let (body, holds) = (Bytes::copy_from_slice(body), || self.held.holds());
-                write::put(self.store, &to, &body, None, condition, self.options, holds).await.map(drop)
+                let holds = || self.held.holds();
+                write::put(self.store, &to, body, None, condition, self.options, holds).await.map(drop)
             }
             Source::Kept(kept) => {
                 let (from, etag) = (self.from.join(&kept.key), ETag(kept.etag.clone()));

@@ -227,7 +227,7 @@ impl<'c> Compared<'c> {
         };
         let old = old.map(|old| old.body).unwrap_or_default();
         let (mut removed, mut added) = (Vec::new(), Vec::new());
-        compare_lines(&old, &change.body, |line| removed.push(line.to_vec()), |line| added.push(line.to_vec()));
+        compare_lines(&old, &change.body, |line| removed.push(line.to_vec()), |line| added.push(line.to_vec()))?;
         Ok(Compared { change, removed, added })
     }
 

@@ -7,11 +7,11 @@ use std::future::Future;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use super::{Options, Protocol};
 use crate::error::{Error, ErrorKind, Result};
+use crate::map::body::Body;
 use crate::plan::Requirement;
 use crate::store::{Condition, ETag, Store, Stored, Written};
 use crate::uri::Uri;
@@ -60,8 +60,8 @@ pub(super) async fn each<T, D, F: Future<Output = Result<D>>>(
 pub(super) async fn put(
     store: &dyn Store,
     uri: &Uri,
-    body: &Bytes,
-    later: Option<&Bytes>,
+    body: &Body,
+    later: Option<&Body>,
     condition: &Condition,
     options: &Options,
     check: impl Fn() -> Result<()>,
@@ -77,8 +77,8 @@ pub(super) async fn put(
 async fn conditional(
     store: &dyn Store,
     uri: &Uri,
-    body: &Bytes,
-    later: Option<&Bytes>,
+    body: &Body,
+    later: Option<&Body>,
     condition: &Condition,
     protocol: Protocol,
     check: impl Fn() -> Result<()>,
@@ -94,7 +94,7 @@ async fn conditional(
             Err(error) => return Err(error),
         };
         match store.get(uri).await {
-            Ok(Some(found)) if found.body == *body || Some(&found.body) == later => {
+            Ok(Some(found)) if is_either(&found.body, body, later)? => {
                 return Ok(Written { etag: found.etag, now: found.now });
             }
             Ok(found) if holds(condition, found.as_ref()) => {}
@@ -137,6 +137,11 @@ pub(super) async fn copy(
     }
     check()?;
     store.copy(from, etag, to).await
+}
+
+/// Whether what was found is the one body or the other.
+fn is_either(found: &[u8], body: &Body, later: Option<&Body>) -> Result<bool> {
+    Ok(body.is(found)? || later.map(|later| later.is(found)).transpose()?.unwrap_or(false))
 }
 
 /// The condition that a plan's requirement asks for.

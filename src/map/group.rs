@@ -1,9 +1,12 @@
-//! The lines of each partition, gathered while pages come in any order, sorted once at the end.
+//! The lines of each partition, gathered while pages come in any order, by one worker or several.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
 
+use super::body::{Body, Gathered, NOT_THERE};
 use super::page::Object;
+use super::runs::{InMemory, Runs, Spill};
 use super::{Mapper, PartitionId, Sink, Taken, Why};
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::table::Rules;
@@ -38,25 +41,21 @@ pub struct Group {
     /// One per partition column; empty for an unpartitioned table.
     pub values: Vec<PartitionValue>,
     /// The manifest's body: lines sorted by bytes, each once, `\n` after each.
-    pub body: Vec<u8>,
-    /// Lines in `body`.
-    pub lines: u64,
-    /// Bytes of the objects behind the lines, where sizes are known.
-    pub bytes: u64,
+    pub body: Body,
 }
 
 /// Looks at every line before it is kept: the number that [`Groups::number`] was given last, the table (an index into
 /// `Rules::tables`), the object, and the line without its newline. `false` refuses the line.
 pub type Inspect<'r> = Box<dyn FnMut(u64, usize, &Object<'_>, &[u8]) -> bool + Send + 'r>;
 
-/// A sink that gathers lines by partition. Memory is the bodies of the manifests and a few words per partition.
+/// A sink that gathers lines by partition.
 pub struct Groups<'r> {
     rules: &'r Rules,
     /// Seconds since 1970, UTC.
     now: i64,
     tables: Vec<TableGroups>,
     /// By [`PartitionId`].
-    partitions: Vec<Lines>,
+    runs: Runs,
     inspect: Option<Inspect<'r>>,
     /// Where in the listing the objects are that come now.
     number: u64,
@@ -64,12 +63,13 @@ pub struct Groups<'r> {
     error: Option<(u64, Error)>,
     /// By table: where the example of what cannot be written was met.
     unwritable_at: Vec<u64>,
-    /// A line that is looked at and not kept.
+    /// The line in hand.
     line: Vec<u8>,
 }
 
 impl<'r> Groups<'r> {
-    /// For the objects of one mapper over `rules`. `now` is what `leave_after` counts from.
+    /// For the objects of one mapper over `rules`. `now` is what `leave_after` counts from. All lines are held in memory
+    /// unless [`Groups::within`] says otherwise.
     pub fn new(rules: &'r Rules, now: i64) -> Groups<'r> {
         let table = |table: &crate::rules::table::Table| TableGroups {
             taken_by_rule: vec![0; table.rules.len()],
@@ -79,13 +79,21 @@ impl<'r> Groups<'r> {
             rules,
             now,
             tables: rules.tables.iter().map(table).collect(),
-            partitions: Vec::new(),
+            runs: Runs::new(usize::MAX, Arc::new(InMemory::default())),
             inspect: None,
             number: 0,
             error: None,
             unwritable_at: vec![0; rules.tables.len()],
             line: Vec::new(),
         }
+    }
+
+    /// Holds lines in at most `arena_bytes` of memory, and some 50 bytes more for each partition; the rest goes to
+    /// `spill`, which several workers may share.
+    #[must_use]
+    pub fn within(mut self, arena_bytes: usize, spill: Arc<dyn Spill>) -> Groups<'r> {
+        self.runs = Runs::new(arena_bytes, spill);
+        self
     }
 
     /// Has every line looked at before it is kept.
@@ -100,10 +108,10 @@ impl<'r> Groups<'r> {
         self.number = number;
     }
 
-    /// Sorts what has come; one result per table of the rules. `mapper` is the one whose sink this was, finished.
+    /// What has come; one result per table of the rules. `mapper` is the one whose sink this was, finished.
     ///
     /// # Errors
-    /// `Usage` where a table has `leave_after` and the listing does not say when an object was modified.
+    /// As [`finish`].
     pub fn finish(self, mapper: &Mapper<'_>) -> Result<Vec<TableGroups>> {
         finish(vec![(self, mapper)])
     }
@@ -143,24 +151,14 @@ impl Sink for Groups<'_> {
             self.withhold(object, taken);
             return;
         }
-        let index = taken.partition.0 as usize;
-        if index >= self.partitions.len() {
-            self.partitions.resize_with(index + 1, Lines::default);
-        }
-        let lines = &mut self.partitions[index];
-        let start = lines.body.len();
-        // Looked for where it is read from: what has just been written in pieces is slow to read in other ones.
-        let breaks = breaks_line(object, taken);
-        write_line(object, taken, &mut lines.body);
-        let line = &lines.body[start..];
+        self.line.clear();
+        write_line(object, taken, &mut self.line);
         let counts = &mut self.tables[table];
-        if self.inspect.as_mut().is_some_and(|inspect| !inspect(self.number, table, object, line)) {
-            lines.body.truncate(start);
+        if self.inspect.as_mut().is_some_and(|inspect| !inspect(self.number, table, object, &self.line)) {
             counts.refused += 1;
             return;
         }
-        if breaks {
-            lines.body.truncate(start);
+        if breaks_line(object, taken) {
             counts.unwritable += 1;
             if counts.unwritable_example.is_none() {
                 counts.unwritable_example = Some(object.uri());
@@ -168,7 +166,11 @@ impl Sink for Groups<'_> {
             }
             return;
         }
-        lines.end_line(start, object.size.unwrap_or(0));
+        counts.bytes += object.size.unwrap_or(0);
+        if self.error.is_none() {
+            let pushed = self.runs.push(taken.partition.0, &self.line);
+            self.error = pushed.err().map(|error| (self.number, error));
+        }
     }
 
     fn supersede(&mut self, object: &Object<'_>, taken: Taken) {
@@ -179,24 +181,24 @@ impl Sink for Groups<'_> {
     fn leave(&mut self, _: &Object<'_>, _: Why) {}
 }
 
-/// What several gathered, each by the mapper whose sink it was; one result per table of the rules.
+/// What the workers of one listing gathered, one result per table of the rules; each with its mapper, whose sink it was,
+/// finished. How objects fell to the workers makes no difference.
 ///
 /// # Errors
-/// As [`Groups::finish`].
+/// `Usage` where a table has `leave_after` and the listing does not say when an object was modified; of the spill. The first
+/// in the order of the listing.
 pub fn finish(mut workers: Vec<(Groups<'_>, &Mapper<'_>)>) -> Result<Vec<TableGroups>> {
     let errors = workers.iter_mut().filter_map(|(groups, _)| groups.error.take());
     if let Some((_, error)) = errors.min_by_key(|(number, _)| *number) {
         return Err(error);
     }
     let mut tables: Vec<TableGroups> = Vec::new();
-    let mut partitions: HashMap<(usize, &[PartitionValue]), Lines> = HashMap::new();
     let mut unwritable_at: Vec<u64> = Vec::new();
+    let mut of_workers = Vec::with_capacity(workers.len());
     for (groups, mapper) in workers {
-        for (id, lines) in (0..).map(PartitionId).zip(groups.partitions) {
-            if !lines.body.is_empty() {
-                partitions.entry(mapper.partition(id)).or_default().append(lines);
-            }
-        }
+        let mut runs = groups.runs;
+        runs.finish()?;
+        of_workers.push((runs, mapper));
         if tables.is_empty() {
             (tables, unwritable_at) = (groups.tables, groups.unwritable_at);
             continue;
@@ -210,25 +212,57 @@ pub fn finish(mut workers: Vec<(Groups<'_>, &Mapper<'_>)>) -> Result<Vec<TableGr
             table.add(more);
         }
     }
-    let mut partitions: Vec<_> = partitions.into_iter().collect();
-    partitions.sort_unstable_by_key(|(of, _)| *of);
-    for ((table, values), lines) in partitions {
-        let bytes = lines.bytes;
-        let (body, lines) = lines.into_sorted();
-        tables[table].bytes += bytes;
-        tables[table].partitions.push(Group { values: values.to_vec(), body, lines, bytes });
+    let Numbers { partitions, bodies } = Numbers::of(&of_workers);
+    let (runs, mappers): (Vec<Runs>, Vec<&Mapper<'_>>) = of_workers.into_iter().unzip();
+    let gathered = Arc::new(Gathered::new(runs, partitions)?);
+    let mut bodies: Vec<_> = bodies.into_iter().map(|(worker, id)| mappers[worker].partition(id)).zip(0..).collect();
+    bodies.sort_unstable_by_key(|(of, _)| *of);
+    for ((table, values), number) in bodies {
+        let body = Body::gathered(&gathered, number);
+        tables[table].partitions.push(Group { values: values.to_vec(), body });
     }
     Ok(tables)
+}
+
+/// One number for each partition that has lines, whichever worker has them.
+struct Numbers {
+    /// Per worker and number: the worker's own.
+    partitions: Vec<Vec<u32>>,
+    /// A worker that knows the partition, and how.
+    bodies: Vec<(usize, PartitionId)>,
+}
+
+impl Numbers {
+    fn of(workers: &[(Runs, &Mapper<'_>)]) -> Numbers {
+        let mut known: HashMap<(usize, &[PartitionValue]), usize> = HashMap::new();
+        let mut numbers = Numbers { partitions: vec![Vec::new(); workers.len()], bodies: Vec::new() };
+        for (worker, (runs, mapper)) in workers.iter().enumerate() {
+            for id in (0..mapper.partitions()).filter(|id| !runs.is_empty(*id)).map(PartitionId) {
+                let new = numbers.bodies.len();
+                let number = match workers.len() {
+                    1 => new,
+                    _ => *known.entry(mapper.partition(id)).or_insert(new),
+                };
+                if number == new {
+                    numbers.bodies.push((worker, id));
+                    numbers.partitions.iter_mut().for_each(|of_worker| of_worker.push(NOT_THERE));
+                }
+                numbers.partitions[worker][number] = id.0;
+            }
+        }
+        numbers
+    }
 }
 
 impl TableGroups {
     /// Adds another one's counts.
     fn add(&mut self, more: TableGroups) {
-        self.taken_by_rule.iter_mut().zip(more.taken_by_rule).for_each(|(own, more)| *own += more);
+        self.taken_by_rule.iter_mut().zip(more.taken_by_rule).for_each(|(all, more)| *all += more);
         self.withheld.extend(more.withheld);
         self.left += more.left;
         self.unwritable += more.unwritable;
         self.refused += more.refused;
+        self.bytes += more.bytes;
     }
 }
 
@@ -259,88 +293,5 @@ fn breaks_line(object: &Object<'_>, taken: Taken) -> bool {
     match said.physical {
         Some(physical) => breaks(physical),
         None => breaks(said.key) || breaks(&said.bucket.name),
-    }
-}
-
-/// Lines as they come, and whether they came sorted.
-#[derive(Debug, Default)]
-struct Lines {
-    body: Vec<u8>,
-    /// Where the last line begins in `body`.
-    last: usize,
-    unsorted: bool,
-    lines: u64,
-    bytes: u64,
-}
-
-impl Lines {
-    /// Ends the line that begins at `start`; one that repeats the line before it is dropped.
-    fn end_line(&mut self, start: usize, bytes: u64) {
-        self.bytes += bytes;
-        if self.lines > 0 {
-            let before = &self.body[self.last..start - 1];
-            match before.cmp(&self.body[start..]) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => {
-                    self.body.truncate(start);
-                    return;
-                }
-                std::cmp::Ordering::Greater => self.unsorted = true,
-            }
-        }
-        self.body.push(b'\n');
-        self.last = start;
-        self.lines += 1;
-    }
-
-    /// Adds another one's lines.
-    fn append(&mut self, mut more: Lines) {
-        self.bytes += more.bytes;
-        if self.lines == 0 {
-            (self.body, self.last) = (std::mem::take(&mut more.body), more.last);
-            (self.unsorted, self.lines) = (more.unsorted, more.lines);
-            return;
-        }
-        let first = more.body.split(|byte| *byte == b'\n').next().expect("there is a line");
-        self.unsorted |= more.unsorted || self.body[self.last..self.body.len() - 1] >= *first;
-        self.last = self.body.len() + more.last;
-        self.lines += more.lines;
-        self.body.append(&mut more.body);
-    }
-
-    /// The body with its lines sorted, each once, and how many there are.
-    fn into_sorted(self) -> (Vec<u8>, u64) {
-        if !self.unsorted {
-            return (self.body, self.lines);
-        }
-        let mut lines: Vec<&[u8]> = self.body.split_inclusive(|byte| *byte == b'\n').collect();
-        // With its newline a line would sort before those that it begins, as it should, but for control characters.
-        lines.sort_unstable_by_key(|line| &line[..line.len() - 1]);
-        lines.dedup();
-        let count = lines.len() as u64;
-        (lines.concat(), count)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sorted(input: &[&str]) -> (String, u64) {
-        let mut lines = Lines::default();
-        for line in input {
-            let start = lines.body.len();
-            lines.body.extend_from_slice(line.as_bytes());
-            lines.end_line(start, 1);
-        }
-        let (body, count) = lines.into_sorted();
-        (String::from_utf8(body).unwrap(), count)
-    }
-
-    #[test]
-    fn lines_are_sorted_by_bytes_and_stand_once() {
-        assert_eq!(sorted(&["a", "b", "b", "c"]), ("a\nb\nc\n".into(), 3));
-        assert_eq!(sorted(&["b", "a", "b", "a\u{1}", "a"]), ("a\na\u{1}\nb\n".into(), 3));
-        assert_eq!(sorted(&["é", "z", "z/1"]), ("z\nz/1\né\n".into(), 3));
     }
 }

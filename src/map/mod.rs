@@ -1,21 +1,23 @@
 //! The hot path: a page of keys in, (table, partition, line) out.
 //!
 //! [`page`] is what comes in; [`program`] is all rules of all tables, compiled once; [`mapper`] runs it over pages;
-//! `select` is what must wait for the whole listing (`pick`, `done`); [`group`] gathers the lines of each partition;
-//! [`shapes`] counts what no rule took, [`directories`] what reading it all makes an engine list; [`tests`] runs the rule
-//! file's own tests.
+//! `select` is what must wait for the whole listing (`pick`, `done`); [`group`] gathers the lines of each partition, as
+//! [`runs`] beyond what memory holds, which a [`body`] puts together; [`shapes`] counts what no rule took, [`directories`]
+//! what reading it all makes an engine list; [`tests`] runs the rule file's own tests.
 //!
 //! [`explain`] says of one URI why; [`shadow`] which rules can take nothing.
 //!
 //! Inside, a rule's `match` becomes a `pattern`, compiled to `code`, which `backtrack` runs; `values` makes partition
 //! values of what was captured. `remedy` knows what would make a rule match.
 
+pub mod body;
 pub mod directories;
 pub mod explain;
 pub mod group;
 pub mod mapper;
 pub mod page;
 pub mod program;
+pub mod runs;
 pub mod shadow;
 pub mod shapes;
 pub mod tests;

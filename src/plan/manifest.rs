@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::Partition;
 use crate::error::{Error, ErrorKind, Result};
+use crate::map::body::Body;
 use crate::map::group::Group;
 use crate::rules::table::{Layout, LayoutPart, Table};
 use crate::rules::wanted::{Allowed, Wanted};
@@ -207,18 +208,16 @@ fn bad_component(directory: &str) -> Option<String> {
 }
 
 /// A manifest as it should be.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Desired {
     /// Below the location.
     pub key: String,
     pub values: Vec<PartitionValue>,
     /// Lines sorted by bytes, each once, `\n` after each.
-    pub body: Vec<u8>,
-    /// Lines in `body`.
-    pub lines: u64,
+    pub body: Body,
 }
 
-/// The manifests that `groups` ask for, in byte order of their keys. Bodies are moved.
+/// The manifests that `groups` ask for, in byte order of their keys.
 ///
 /// # Errors
 /// As [`Shape::key`]; `Unsupported` too if two different tuples of values give one key, or (where `folds_case`, a store
@@ -227,7 +226,7 @@ pub fn desired(shape: &Shape, location: &Uri, groups: Vec<Group>, folds_case: bo
     let mut out = Vec::with_capacity(groups.len());
     for group in groups {
         let key = shape.key(location, &group.values)?;
-        out.push(Desired { key, values: group.values, body: group.body, lines: group.lines });
+        out.push(Desired { key, values: group.values, body: group.body });
     }
     out.sort_unstable_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
     if let Some(pair) = out.windows(2).find(|pair| pair[0].key == pair[1].key) {
@@ -385,7 +384,7 @@ mod tests {
     #[test]
     fn manifests_come_in_the_byte_order_of_their_keys() {
         let shape = shape(&["a=", "$a", "/"], &[("a", "string")]);
-        let group = |value: &str| Group { values: values(&[value]), body: b"x\n".to_vec(), lines: 1, bytes: 0 };
+        let group = |value: &str| Group { values: values(&[value]), body: "x\n".into() };
         let sorted =
             desired(&shape, &location(), vec![group("1"), group("1-x"), group("Z"), group("é")], false).unwrap();
         let keys: Vec<&str> = sorted.iter().map(|desired| desired.key.as_str()).collect();

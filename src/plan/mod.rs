@@ -21,10 +21,11 @@ use serde::{Deserialize, Serialize};
 use self::catalog::CatalogPlan;
 use self::manifest::{Desired, Shape};
 use self::marker::{Marker, hex};
-use self::merge::{Kept, Published, Step, body_md5, compare_lines, lines};
+use self::merge::{Kept, Published, Step, body_md5, compare_lines};
 use self::moves::{Move, Moves, Suspects};
 use self::switch::Switch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::map::body::{Body, lines};
 use crate::map::group::line_hash;
 use crate::uri::{Shown, Uri};
 use crate::value::PartitionValue;
@@ -33,7 +34,7 @@ use crate::value::PartitionValue;
 pub const PLAN_VERSION: u32 = 1;
 
 /// Everything an apply would do, table by table, in the order of the rule file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     pub version: u32,
     /// When the listing that it rests on was made: ISO, UTC.
@@ -53,7 +54,7 @@ impl Plan {
 }
 
 /// What is to happen to one table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TablePlan {
     pub table: String,
     /// Where the marker lies: a URI that ends in `/`. The manifests lie there too, or in a directory beside it:
@@ -146,7 +147,7 @@ pub struct Counts {
 }
 
 /// One manifest that is to be written.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Change {
     pub action: Action,
     /// Below the location.
@@ -162,10 +163,10 @@ pub struct Change {
     pub takes_moved: bool,
     /// The manifest's bytes afterwards.
     #[serde(skip)]
-    pub body: Vec<u8>,
+    pub body: Body,
     /// Where it both gives and takes lines: its bytes without those that it takes, written before anything takes.
     #[serde(skip)]
-    pub interim: Option<Vec<u8>>,
+    pub interim: Option<Body>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -319,7 +320,10 @@ impl Draft {
     }
 
     /// Takes the next step, in byte order of the keys.
-    pub fn push(&mut self, seen: Seen) {
+    ///
+    /// # Errors
+    /// Of where its body lies.
+    pub fn push(&mut self, seen: Seen) -> Result<()> {
         match seen {
             Seen::Step(Step::Same(kept)) => self.same(kept),
             Seen::Step(Step::Emptied) => {}
@@ -327,38 +331,42 @@ impl Draft {
                 self.create(desired)
             }
             Seen::Body { desired: None, old: None, .. } => {}
-            Seen::Body { desired, published, old: Some((old, etag)) } => self.compare(desired, published, &old, etag),
+            Seen::Body { desired, published, old: Some((old, etag)) } => {
+                self.compare(desired, published, &old, etag)?;
+            }
             Seen::Step(Step::Look { .. }) => unreachable!("a look comes back as a body"),
         }
+        Ok(())
     }
 
     /// What may have moved, once every step has been taken; the old bodies of its givers must be read again.
-    pub fn suspects(&mut self) -> Suspects {
-        let mut moves = std::mem::take(&mut self.moves);
-        if moves.any_removed() {
-            for (at, change) in self.changes.iter().enumerate().filter(|(_, change)| change.action == Action::Create) {
-                lines(&change.body).for_each(|line| moves.added(at as u32, line));
-            }
-        }
-        moves.suspects()
+    ///
+    /// # Errors
+    /// Of where bodies lie.
+    pub fn suspects(&mut self) -> Result<Suspects> {
+        let created = (0..).zip(&self.changes).filter(|(_, change)| change.action == Action::Create);
+        std::mem::take(&mut self.moves).suspects(created.map(|(at, change)| (at, &change.body)))
     }
 
     /// Orders the changes so that every moved line is taken away before it is added.
-    pub fn settle(&mut self, moves: &[Move]) {
+    ///
+    /// # Errors
+    /// Of where bodies lie.
+    pub fn settle(&mut self, moves: &[Move]) -> Result<()> {
         self.moved_lines = moves.len() as u64;
         let givers: HashSet<u32> = moves.iter().map(|one| one.from).collect();
-        let mut taken: HashMap<u32, HashSet<&[u8]>> = HashMap::new();
+        let mut taken: HashMap<u32, HashSet<Vec<u8>>> = HashMap::new();
         for one in moves {
-            taken.entry(one.to).or_default().insert(&one.line);
+            taken.entry(one.to).or_default().insert(one.line.clone());
         }
         for (at, taken) in taken {
             let change = &mut self.changes[at as usize];
             change.takes_moved = true;
             if givers.contains(&at) {
-                let kept = lines(&change.body).filter(|line| !taken.contains(line));
-                change.interim = Some(kept.flat_map(|line| line.iter().chain(b"\n")).copied().collect());
+                change.interim = Some(change.body.without(taken)?);
             }
         }
+        Ok(())
     }
 
     /// The error that refuses a plan whose lines move, where that has not been accepted.
@@ -391,14 +399,15 @@ impl Draft {
     }
 
     fn create(&mut self, desired: Desired) {
+        let lines = desired.body.lines();
         self.after.partitions += 1;
-        self.after.lines += desired.lines;
+        self.after.lines += lines;
         self.changes.push(Change {
             action: Action::Create,
             partition: Partition::new(&self.shape, &desired.values),
             key: desired.key,
-            lines: desired.lines,
-            added: desired.lines,
+            lines,
+            added: lines,
             removed: 0,
             requires: Requirement::Absent,
             takes_moved: false,
@@ -407,23 +416,28 @@ impl Draft {
         });
     }
 
-    fn compare(&mut self, desired: Option<Desired>, published: Published, old: &[u8], etag: String) {
+    fn compare(&mut self, desired: Option<Desired>, published: Published, old: &[u8], etag: String) -> Result<()> {
         let old_lines = lines(old).count() as u64;
-        if desired.as_ref().is_some_and(|desired| desired.body == old) {
+        let is_same = desired.as_ref().map(|desired| desired.body.is(old)).transpose()?;
+        if is_same == Some(true) {
             let (key, md5, size) = (published.key, hex(&body_md5(old)), old.len() as u64);
-            return self.same(Kept { key, etag, md5, size, lines: old_lines });
+            self.same(Kept { key, etag, md5, size, lines: old_lines });
+            return Ok(());
         }
         let is_desired = desired.is_some();
         let (body, new_lines, values) = match desired {
-            Some(desired) => (desired.body, desired.lines, desired.values),
-            None => (Vec::new(), 0, published.values),
+            Some(desired) => {
+                let lines = desired.body.lines();
+                (desired.body, lines, desired.values)
+            }
+            None => (Body::default(), 0, published.values),
         };
         self.before.partitions += u64::from(old_lines > 0);
         self.before.lines += old_lines;
         self.after.partitions += u64::from(new_lines > 0);
         self.after.lines += new_lines;
-        if old == body {
-            return;
+        if old.is_empty() && body.is_empty() {
+            return Ok(());
         }
         let at = self.changes.len() as u32;
         let (mut added, mut removed, mut withheld) = (0, 0, 0);
@@ -440,7 +454,7 @@ impl Draft {
                 added += 1;
                 moves.borrow_mut().added(at, line);
             },
-        );
+        )?;
         self.removed_lines += removed;
         self.withheld_lines += withheld;
         self.changes.push(Change {
@@ -455,5 +469,6 @@ impl Draft {
             body,
             interim: None,
         });
+        Ok(())
     }
 }

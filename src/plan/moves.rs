@@ -5,7 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::merge::{compare_lines, lines};
+use super::merge::compare_lines;
+use crate::error::Result;
+use crate::map::body::Body;
 use crate::map::group::line_hash as hash;
 
 /// The hashes of what each change of a table removes and adds. Changes go by their place in the plan.
@@ -24,19 +26,25 @@ impl Moves {
         self.added.push((hash(line), change));
     }
 
-    /// Whether anything was removed: if not, nothing can have moved, and what is added need not be told.
-    pub fn any_removed(&self) -> bool {
-        !self.removed.is_empty()
-    }
-
-    /// Those hashes that were removed from one change and added to another.
-    pub fn suspects(self) -> Suspects {
+    /// Those hashes that were removed from one change and added to another. Of `created`, changes with their bodies, every
+    /// line is added: where nothing was removed they are not read.
+    ///
+    /// # Errors
+    /// Of where those bodies lie.
+    pub fn suspects<'b>(self, created: impl Iterator<Item = (u32, &'b Body)>) -> Result<Suspects> {
         let Moves { removed, added } = self;
         let removed_hashes: HashSet<u64> = removed.iter().map(|(hash, _)| *hash).collect();
-        let added: Vec<(u64, u32)> = added.into_iter().filter(|(hash, _)| removed_hashes.contains(hash)).collect();
+        let mut added: Vec<(u64, u32)> = added.into_iter().filter(|(hash, _)| removed_hashes.contains(hash)).collect();
+        for (change, body) in created.take_while(|_| !removed_hashes.is_empty()) {
+            let mut lines = body.reader()?;
+            while let Some(line) = lines.line()? {
+                let hash = hash(line);
+                added.extend(removed_hashes.contains(&hash).then_some((hash, change)));
+            }
+        }
         let added_hashes: HashSet<u64> = added.iter().map(|(hash, _)| *hash).collect();
         let removed: Vec<(u64, u32)> = removed.into_iter().filter(|(hash, _)| added_hashes.contains(hash)).collect();
-        Suspects { removed: by_change(removed), added: by_change(added), lines: HashMap::new() }
+        Ok(Suspects { removed: by_change(removed), added: by_change(added), lines: HashMap::new() })
     }
 }
 
@@ -67,8 +75,11 @@ impl Suspects {
     }
 
     /// Takes the old and the new body of one of the givers.
-    pub fn confirm(&mut self, change: u32, old: &[u8], new: &[u8]) {
-        let Some(hashes) = self.removed.get(&change) else { return };
+    ///
+    /// # Errors
+    /// Of where the new one lies.
+    pub fn confirm(&mut self, change: u32, old: &[u8], new: &Body) -> Result<()> {
+        let Some(hashes) = self.removed.get(&change) else { return Ok(()) };
         let keep = |line: &[u8]| {
             if hashes.contains(&hash(line)) {
                 let givers = self.lines.entry(line.to_vec()).or_default();
@@ -77,14 +88,18 @@ impl Suspects {
                 }
             }
         };
-        compare_lines(old, new, keep, |_| ());
+        compare_lines(old, new, keep, |_| ())
     }
 
     /// The moves, by the line; `body` gives each change's new body.
-    pub fn moves<'a>(&self, body: impl Fn(u32) -> &'a [u8]) -> Vec<Move> {
+    ///
+    /// # Errors
+    /// Of where those bodies lie.
+    pub fn moves<'b>(&self, body: impl Fn(u32) -> &'b Body) -> Result<Vec<Move>> {
         let mut moves = Vec::new();
         for (to, hashes) in &self.added {
-            for line in lines(body(*to)) {
+            let mut lines = body(*to).reader()?;
+            while let Some(line) = lines.line()? {
                 let givers = hashes.contains(&hash(line)).then(|| self.lines.get(line)).flatten();
                 for from in givers.into_iter().flatten().filter(|from| *from != to) {
                     moves.push(Move { line: line.to_vec(), from: *from, to: *to });
@@ -92,7 +107,7 @@ impl Suspects {
             }
         }
         moves.sort_unstable_by(|a, b| (&a.line, a.to, a.from).cmp(&(&b.line, b.to, b.from)));
-        moves
+        Ok(moves)
     }
 }
 
@@ -111,17 +126,22 @@ mod tests {
     fn moved(changes: &[(&str, &str)]) -> Vec<(String, u32, u32)> {
         let mut moves = Moves::default();
         for (at, (old, new)) in changes.iter().enumerate() {
+            if old.is_empty() {
+                continue;
+            }
             let (mut removed, mut added) = (Vec::new(), Vec::new());
-            compare_lines(old.as_bytes(), new.as_bytes(), |line| removed.push(line), |line| added.push(line));
+            let (gone, new) = (|line: &[u8]| removed.push(line.to_vec()), Body::from(*new));
+            compare_lines(old.as_bytes(), &new, gone, |line| added.push(line.to_vec())).unwrap();
             removed.iter().for_each(|line| moves.removed(at as u32, line));
             added.iter().for_each(|line| moves.added(at as u32, line));
         }
-        let mut suspects = moves.suspects();
+        let bodies: Vec<Body> = changes.iter().map(|(_, new)| (*new).into()).collect();
+        let created = (0..).zip(&bodies).filter(|(at, _)| changes[*at as usize].0.is_empty());
+        let mut suspects = moves.suspects(created).unwrap();
         for giver in suspects.givers() {
-            let (old, new) = changes[giver as usize];
-            suspects.confirm(giver, old.as_bytes(), new.as_bytes());
+            suspects.confirm(giver, changes[giver as usize].0.as_bytes(), &bodies[giver as usize]).unwrap();
         }
-        let found = suspects.moves(|at| changes[at as usize].1.as_bytes());
+        let found = suspects.moves(|at| &bodies[at as usize]).unwrap();
         found.into_iter().map(|one| (String::from_utf8(one.line).unwrap(), one.from, one.to)).collect()
     }
 
@@ -147,9 +167,10 @@ mod tests {
         let mut moves = Moves::default();
         moves.removed.push((7, 0));
         moves.added.push((7, 1));
-        let mut suspects = moves.suspects();
+        let mut suspects = moves.suspects(std::iter::empty()).unwrap();
         assert_eq!(suspects.givers(), [0]);
-        suspects.confirm(0, b"x\n", b"");
-        assert_eq!(suspects.moves(|_| b"y\n"), []);
+        suspects.confirm(0, b"x\n", &Body::default()).unwrap();
+        let other = Body::from("y\n");
+        assert_eq!(suspects.moves(|_| &other).unwrap(), []);
     }
 }

@@ -6,8 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::marker::{Marker, digest, hex};
-use super::merge::{Kept, body_md5};
+use super::merge::Kept;
 use super::{Action, Change};
+use crate::error::Result;
+use crate::map::body::Body;
 
 /// What a switch does beyond the changes of its plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ fn stays(change: &&Change) -> bool {
 }
 
 /// A manifest as it must lie in the new directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Expected<'a> {
     pub key: &'a str,
     /// Lower-case hex.
@@ -57,30 +59,29 @@ pub struct Expected<'a> {
 }
 
 /// Where its bytes come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
-    Body(&'a [u8]),
+    Body(&'a Body),
     /// Copied from the current directory.
     Kept(&'a Kept),
 }
 
 /// All that will lie in the new directory, in byte order of the keys.
-pub fn expected<'a>(kept: &'a [Kept], changes: &'a [Change]) -> Vec<Expected<'a>> {
-    let kept = kept.iter().map(|kept| Expected {
-        key: &kept.key,
-        md5: kept.md5.clone(),
-        size: kept.size,
-        source: Source::Kept(kept),
+///
+/// # Errors
+/// Of where the bodies lie.
+pub fn expected<'a>(kept: &'a [Kept], changes: &'a [Change]) -> Result<Vec<Expected<'a>>> {
+    let kept = kept.iter().map(|kept| {
+        let source = Source::Kept(kept);
+        Ok(Expected { key: &kept.key, md5: kept.md5.clone(), size: kept.size, source })
     });
-    let changed = changes.iter().filter(stays).map(|change| Expected {
-        key: &change.key,
-        md5: hex(&body_md5(&change.body)),
-        size: change.body.len() as u64,
-        source: Source::Body(&change.body),
+    let changed = changes.iter().filter(stays).map(|change| {
+        let Change { key, body, .. } = change;
+        Ok(Expected { key, md5: hex(&body.md5()?), size: body.len(), source: Source::Body(body) })
     });
-    let mut all: Vec<Expected<'a>> = kept.chain(changed).collect();
+    let mut all: Vec<Expected<'a>> = kept.chain(changed).collect::<Result<_>>()?;
     all.sort_unstable_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
-    all
+    Ok(all)
 }
 
 /// Names for the new directory, the best first: `--` and 8 hex digits of what will lie there, and of how it is read. A
@@ -134,19 +135,23 @@ mod tests {
             change(Action::Change, "a=1/symlink.txt", "s3://b/x\n", true),
             change(Action::Empty, "a=3/symlink.txt", "", true),
         ];
-        let all = expected(&kept, &changes);
+        let all = expected(&kept, &changes).unwrap();
         let keys: Vec<&str> = all.iter().map(|one| one.key).collect();
         assert_eq!(keys, ["a=1/symlink.txt", "a=2/symlink.txt"]);
         assert_eq!((all[0].size, all[1].size), (9, 4));
         let whole = [change(Action::Empty, "symlink.txt", "", false)];
-        assert_eq!(expected(&[], &whole).len(), 1, "without it an unpartitioned table would have nothing to read");
+        assert_eq!(
+            expected(&[], &whole).unwrap().len(),
+            1,
+            "without it an unpartitioned table would have nothing to read"
+        );
     }
 
     #[test]
     fn the_name_follows_what_lies_there_and_how_it_is_read() {
         let names = |reading: &str, body: &str| {
             let changes = [change(Action::Create, "a=1/symlink.txt", body, true)];
-            directories(&marker(reading), &expected(&[], &changes)).take(3).collect::<Vec<String>>()
+            directories(&marker(reading), &expected(&[], &changes).unwrap()).take(3).collect::<Vec<String>>()
         };
         let first = names("r", "s3://b/x\n");
         assert!(first.iter().all(|name| is_sibling(name)), "{first:?}");

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::join_all;
 
@@ -14,6 +13,7 @@ use super::{Condition, ETag, Store, Stored, Written};
 use crate::error::{Error, ErrorKind};
 use crate::listing::Page;
 use crate::listing::conformance::{PAGE_SIZES, assert_same, odd_keys};
+use crate::map::body::Body;
 use crate::uri::Uri;
 
 /// The adapter under test, and what its store cannot hold.
@@ -331,7 +331,7 @@ pub async fn one_of_many_replaces(subject: &dyn Subject) {
 /// Whoever reads while others replace sees one body or the other, never a part or nothing.
 pub async fn readers_see_whole_bodies(subject: &dyn Subject) {
     let (store, uri) = (subject.open(1_000).await, subject.place().await.join("p=1/symlink.txt"));
-    let body = |n: u8| Bytes::from(vec![b'a' + n; 50_000]);
+    let body = |n: u8| Body::from(vec![b'a' + n; 50_000]);
     store.put(&uri, body(0), &Condition::None).await.expect("a put");
     let writing = {
         let (store, uri) = (store.clone(), uri.clone());
@@ -354,11 +354,11 @@ pub async fn readers_see_whole_bodies(subject: &dyn Subject) {
 /// Lets every client write its own number at once under one condition, each through a handle of its own. The round is in
 /// the body too: a winner that wrote what was there before would leave the ETag, and a second one could win.
 async fn race(subject: &dyn Subject, uri: &Uri, condition: &Condition, clients: usize, round: usize) -> Written {
-    let body = |client: usize| Bytes::from(format!("client {client}, round {round}"));
+    let body = |client: usize| format!("client {client}, round {round}");
     let stores = join_all((0..clients).map(|_| subject.open(1_000))).await;
     let writes = stores.into_iter().enumerate().map(|(client, store)| {
         let (uri, condition, body) = (uri.clone(), condition.clone(), body(client));
-        tokio::spawn(async move { store.put(&uri, body, &condition).await })
+        tokio::spawn(async move { store.put(&uri, body.into(), &condition).await })
     });
     let outcomes = join_all(writes.collect::<Vec<_>>()).await.into_iter().map(|outcome| outcome.expect("a client"));
     let mut winners = Vec::new();
@@ -372,13 +372,13 @@ async fn race(subject: &dyn Subject, uri: &Uri, condition: &Condition, clients: 
     assert_eq!(winners.len(), 1, "{} of {clients} clients won under {condition:?}", winners.len());
     let (winner, written) = winners.remove(0);
     let stored = read(&*subject.open(1_000).await, uri).await;
-    assert_eq!(&stored.body[..], &body(winner)[..], "the body is another's than the winner's");
+    assert_eq!(&stored.body[..], body(winner).as_bytes(), "the body is another's than the winner's");
     assert_eq!(stored.etag, written.etag, "the winner's ETag, read and written");
     written
 }
 
 async fn put(store: &dyn Store, uri: &Uri, body: &str, condition: &Condition) -> Result<Written, Error> {
-    store.put(uri, Bytes::from(body.to_owned()), condition).await
+    store.put(uri, body.into(), condition).await
 }
 
 async fn read(store: &dyn Store, uri: &Uri) -> Stored {

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
@@ -24,6 +23,7 @@ use super::{Condition, ETag, Store, Stored, Traits, Written, conflict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Page;
 use crate::listing::folder::{TEMPORARY, is_absent, is_plain, modified_s, pages, path_of, shown};
+use crate::map::body::{Body, CHUNK_BYTES};
 use crate::uri::{Scheme, Shown, Uri};
 
 /// The longest name that file systems take, in bytes.
@@ -82,7 +82,7 @@ impl Folder {
         self.threads.run(move || work(&folder)).await
     }
 
-    fn write(&self, uri: &Uri, body: &[u8], condition: &Condition) -> Result<Written> {
+    fn write(&self, uri: &Uri, body: &Body, condition: &Condition) -> Result<Written> {
         let path = self.path(uri)?;
         let directory = path.parent().expect("a file's path has a parent");
         for _ in 0..MAX_TURNS {
@@ -257,7 +257,7 @@ impl Store for Folder {
         self.blocking(move |_| Folder::read(&uri)).await
     }
 
-    async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written> {
+    async fn put(&self, uri: &Uri, body: Body, condition: &Condition) -> Result<Written> {
         let (uri, condition) = (uri.clone(), condition.clone());
         self.blocking(move |folder| folder.write(&uri, &body, &condition)).await
     }
@@ -306,32 +306,39 @@ fn tag_at(path: &Path) -> Result<Option<ETag>> {
 
 /// Puts `body` in the place of `path` in one step, under the directory's lock. What is `replaced` is never lost to a power
 /// cut: its successor is safe on disk first. See [`unsettled`] for the rest.
-fn replace(directory: &Path, path: &Path, body: &[u8], replaced: bool) -> Result<ETag> {
+fn replace(directory: &Path, path: &Path, body: &Body, replaced: bool) -> Result<ETag> {
     let temporary = directory.join(TEMPORARY);
-    let written = write(&temporary, body, replaced).and_then(|etag| fs::rename(&temporary, path).map(|()| etag));
+    let failed = |error| Error::io(shown(path), error);
+    let written = write(&temporary, body, replaced, failed);
+    let written = written.and_then(|etag| fs::rename(&temporary, path).map(|()| etag).map_err(failed));
     if written.is_err() {
         // The error that counts is the first one; a leftover is replaced by the next write.
         let _ = fs::remove_file(&temporary);
     }
-    written.map_err(|error| Error::io(shown(path), error))
+    written
 }
 
-fn write(temporary: &Path, body: &[u8], synced: bool) -> io::Result<ETag> {
-    let mut file = match File::create_new(temporary) {
+fn write(temporary: &Path, body: &Body, synced: bool, failed: impl Fn(io::Error) -> Error) -> Result<ETag> {
+    let file = match File::create_new(temporary) {
         // Left by a write that was killed; nobody else is here, as the directory is locked.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(temporary)?;
-            File::create_new(temporary)?
+            fs::remove_file(temporary).and_then(|()| File::create_new(temporary))
         }
-        made => made?,
+        made => made,
     };
-    file.write_all(body)?;
-    // The kernel's own stamp is as coarse as its tick, in which several writes fit; the tag must tell them apart.
-    file.set_modified(SystemTime::now())?;
-    if synced {
-        file.sync_all()?;
+    let mut file = file.map_err(&failed)?;
+    let (mut reader, mut chunk, mut more) = (body.reader()?, Vec::new(), true);
+    while more {
+        chunk.clear();
+        more = reader.fill(&mut chunk, CHUNK_BYTES)?;
+        file.write_all(&chunk).map_err(&failed)?;
     }
-    Ok(tag(&file.metadata()?))
+    // The kernel's own stamp is as coarse as its tick, in which several writes fit; the tag must tell them apart.
+    file.set_modified(SystemTime::now()).map_err(&failed)?;
+    if synced {
+        file.sync_all().map_err(&failed)?;
+    }
+    Ok(tag(&file.metadata().map_err(&failed)?))
 }
 
 /// Whether something other than a directory is there.

@@ -14,9 +14,10 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use md5::{Digest, Md5};
 
-use super::{Condition, ETag, Store, Stored, Traits, Written};
+use super::{Condition, ETag, Store, Stored, Traits, Written, whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::{Listing, Object, Page, PageBuilder, Requests};
+use crate::map::body::Body;
 use crate::uri::Uri;
 
 /// Holds objects of any bucket; a clone is the same store.
@@ -329,7 +330,8 @@ impl Store for Memory {
         .await
     }
 
-    async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written> {
+    async fn put(&self, uri: &Uri, body: Body, condition: &Condition) -> Result<Written> {
+        let body = whole(&body)?;
         let call = Call { operation: Operation::Put, uri, condition: Some(condition), body: Some(&body) };
         self.request(call, |state| {
             state.check(uri, condition)?;

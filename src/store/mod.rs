@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Page;
 #[cfg(not(all(feature = "s3", feature = "object_store")))]
 use crate::listing::sources::without_feature;
+use crate::map::body::Body;
 use crate::rules::table::Access;
 use crate::uri::{Scheme, Uri};
 
@@ -108,7 +109,8 @@ pub trait Store: Debug + Send + Sync {
     /// # Errors
     /// `Conflict` if the condition does not hold: something is there (`Absent`), or something else or nothing is
     /// (`Is`). A store that cannot tell is `Unsupported`. After any other error the write may or may not have landed.
-    async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written>;
+    /// `body` is read as often as the store's client tries.
+    async fn put(&self, uri: &Uri, body: Body, condition: &Condition) -> Result<Written>;
 
     /// Copies an object within the store, over whatever is at `to`.
     ///
@@ -116,7 +118,7 @@ pub trait Store: Debug + Send + Sync {
     /// `Conflict` if `from` is not any more what `etag` says. After any other error it may or may not have happened.
     async fn copy(&self, from: &Uri, etag: &ETag, to: &Uri) -> Result<()> {
         match self.get(from).await? {
-            Some(stored) if stored.etag == *etag => self.put(to, stored.body, &Condition::None).await.map(drop),
+            Some(stored) if stored.etag == *etag => self.put(to, stored.body.into(), &Condition::None).await.map(drop),
             other => Err(conflict(from, &Condition::Is(etag.clone()), other.as_ref().map(|stored| &stored.etag))),
         }
     }
@@ -137,6 +139,20 @@ pub trait Store: Debug + Send + Sync {
 
     /// What a plan may say about this store's ETags and costs.
     fn traits(&self) -> Traits;
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Body {
+        Vec::from(bytes).into()
+    }
+}
+
+/// A body for a client that takes it whole.
+///
+/// # Errors
+/// Of where it lies.
+pub(crate) fn whole(body: &Body) -> Result<Bytes> {
+    Ok(Bytes::from_owner(body.read()?))
 }
 
 /// What must hold for a write to happen.

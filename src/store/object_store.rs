@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::azure::MicrosoftAzureBuilder;
@@ -24,9 +23,10 @@ use object_store::{
     StaticCredentialProvider, UpdateVersion,
 };
 
-use super::{Condition, ETag, Store, Stored, Traits, Written, conflict};
+use super::{Condition, ETag, Store, Stored, Traits, Written, conflict, whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::{Object, Page, PageBuilder};
+use crate::map::body::Body;
 use crate::rules::table::Access;
 use crate::uri::{Bucket, Scheme, Shown, Uri};
 
@@ -196,14 +196,15 @@ impl Store for ObjectStore {
         Ok(Some(Stored { body, etag, modified, now }))
     }
 
-    async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written> {
+    async fn put(&self, uri: &Uri, body: Body, condition: &Condition) -> Result<Written> {
         let path = self.path(&uri.key).map_err(|why| {
             let message = format!("{} cannot be written to {}://: {why}", uri.shown(), self.bucket.scheme.name());
             Error::new(ErrorKind::Unsupported, message).help("choose another location, or another layout")
         })?;
         let mode = self.mode(uri, &path, condition).await?;
         let creates = matches!(mode, PutMode::Create);
-        let written = self.inner.put_opts(&path, body.into(), PutOptions { mode, ..PutOptions::default() }).await;
+        let written =
+            self.inner.put_opts(&path, whole(&body)?.into(), PutOptions { mode, ..PutOptions::default() }).await;
         match written {
             Ok(written) => {
                 let etag = tag(uri, written.e_tag.as_deref())?;

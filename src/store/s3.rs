@@ -23,13 +23,14 @@ use futures::{StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use super::{Condition, ETag, Store, Stored, Traits, Written, conflict_with};
+use super::{Condition, ETag, Store, Stored, Traits, Written, conflict_with, whole};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::Page;
 use crate::listing::s3::connection::{Connection, timeouts};
 use crate::listing::s3::watch::{Counts, Kind, Watch};
 use crate::listing::s3::{Action, Asker, Failure, MAX_PAGE_KEYS, Pages, is_missing_key, unquoted};
 use crate::listing::said::RESERVED;
+use crate::map::body::Body;
 use crate::rules::table::Access;
 use crate::uri::{Shown, Uri};
 
@@ -235,7 +236,8 @@ impl Store for S3Store {
         }
     }
 
-    async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written> {
+    async fn put(&self, uri: &Uri, body: Body, condition: &Condition) -> Result<Written> {
+        let body = whole(&body)?;
         let watch = Watch::new(Kind::Other, &self.counts);
         let mut pause = CONFLICT_PAUSE;
         for left in (0..CONFLICT_TRIES).rev() {

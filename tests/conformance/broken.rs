@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use restitch::error::{Error, ErrorKind, Result};
 use restitch::listing::Page;
+use restitch::map::body::Body;
 use restitch::store::memory::Memory;
 use restitch::store::{self, Condition, ETag, Store, Stored, Traits, Written};
 use restitch::uri::Uri;
@@ -79,7 +79,7 @@ impl Store for Broken {
         }
     }
 
-    async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written> {
+    async fn put(&self, uri: &Uri, body: Body, condition: &Condition) -> Result<Written> {
         let uri = self.garbled(uri);
         let there = self.memory.get(&uri).await?.map(|stored| stored.etag);
         let condition = match (self.defect, condition) {
@@ -93,7 +93,8 @@ impl Store for Broken {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         if matches!(self.defect, Defect::TearsBodies) && *condition == Condition::None {
-            self.memory.insert(&uri, body.slice(..body.len() / 2));
+            let body = body.read()?;
+            self.memory.insert(&uri, body[..body.len() / 2].to_vec());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let written = self.memory.put(&uri, body, condition).await?;

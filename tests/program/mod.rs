@@ -45,7 +45,11 @@ pub fn manifests(rules: &Rules, objects: &[Object], page_len: usize) -> Vec<Mani
     for (table, of_table) in rules.tables.iter().zip(groups.finish(&mapper).unwrap()) {
         for group in of_table.partitions {
             let values = group.values.iter().map(|value| value.as_str().map(str::to_owned)).collect();
-            manifests.push((table.name.clone(), values, String::from_utf8(group.body).unwrap()));
+            manifests.push((
+                table.name.clone(),
+                values,
+                String::from_utf8(group.body.read().unwrap().to_vec()).unwrap(),
+            ));
         }
     }
     manifests.sort();

@@ -85,15 +85,14 @@ pub fn group(values: &[&str], lines: &[&str]) -> Group {
     sorted.sort_unstable();
     sorted.dedup();
     let body: String = sorted.iter().flat_map(|line| [line, "\n"]).collect();
-    Group { values: values.iter().map(value).collect(), lines: sorted.len() as u64, bytes: 0, body: body.into_bytes() }
+    Group { values: values.iter().map(value).collect(), body: body.into() }
 }
 
 /// What a listing gave, all of it by rule 1.
 pub fn groups(table: &Table, partitions: Vec<Group>) -> TableGroups {
     let mut taken_by_rule = vec![0; table.rules.len()];
-    taken_by_rule[0] = partitions.iter().map(|group| group.lines).sum();
-    let bytes = partitions.iter().map(|group| group.bytes).sum();
-    TableGroups { partitions, taken_by_rule, bytes, ..TableGroups::default() }
+    taken_by_rule[0] = partitions.iter().map(|group| group.body.lines()).sum();
+    TableGroups { partitions, taken_by_rule, ..TableGroups::default() }
 }
 
 pub fn planning() -> Planning {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use restitch::catalog::{Catalog, EXTERNAL_TABLE, Entry, Version};
 use restitch::ddl::projection::LOCATION_TEMPLATE;
 use restitch::error::{Error, ErrorKind, Result};
+use restitch::map::body::Body;
 use restitch::plan::catalog::{PartitionDefinition, TableDefinition};
 use restitch::store::{Condition, ETag, Store};
 use restitch::uri::Uri;
@@ -29,7 +29,7 @@ pub fn directory(body: &[u8]) -> Uri {
 #[derive(Debug)]
 pub struct OneTable(pub Arc<dyn Store>);
 
-fn body(table: &TableDefinition) -> Bytes {
+fn body(table: &TableDefinition) -> Body {
     serde_json::to_vec(table).expect("plain data prints").into()
 }
 

@@ -15,6 +15,7 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use restitch::error::{Error, ErrorKind, Result};
 use restitch::listing::Page;
+use restitch::map::body::Body;
 use restitch::store::memory::{Fault, Memory, Tags};
 use restitch::store::{Condition, ETag, Store, Stored, Traits, Written};
 use restitch::uri::Uri;
@@ -294,9 +295,9 @@ impl State {
                 Answer::Page(page.expect("there is always a first page").map_err(told))
             }
             Call::Get(uri) => Answer::Got(self.memory.get(uri).now_or_never().expect(NOW).map_err(told)),
-            Call::Put { uri, body, condition } => {
-                Answer::Put(self.memory.put(uri, body.clone(), condition).now_or_never().expect(NOW).map_err(told))
-            }
+            Call::Put { uri, body, condition } => Answer::Put(
+                self.memory.put(uri, body.clone().into(), condition).now_or_never().expect(NOW).map_err(told),
+            ),
             Call::Delete(uri) => {
                 let failed = self.memory.delete(std::slice::from_ref(uri)).now_or_never().expect(NOW);
                 let failed = failed.expect("failures come one by one").into_iter().next();
@@ -405,7 +406,8 @@ impl Store for Client {
         got.map_err(error)
     }
 
-    async fn put(&self, uri: &Uri, body: Bytes, condition: &Condition) -> Result<Written> {
+    async fn put(&self, uri: &Uri, body: Body, condition: &Condition) -> Result<Written> {
+        let body = Bytes::from_owner(body.read()?);
         let call = Call::Put { uri: uri.clone(), body, condition: condition.clone() };
         let Answer::Put(written) = self.ask(call).await else { unreachable!("a put is answered so") };
         written.map_err(error)

@@ -2,14 +2,17 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::thread;
 
-use super::{Also, Directories, SAMPLES, Shared};
+use super::{ARENA_BYTES, Also, Directories, SAMPLES, Shared};
+use crate::apply::spill::TemporaryFile;
 use crate::error::Result;
 use crate::listing::Object;
 use crate::listing::feed::{Batch, Incoming, Stopped};
 use crate::listing::survey::Lakes;
 use crate::map::group::{self, Groups, TableGroups};
+use crate::map::runs::Spill;
 use crate::map::shapes::Shapes;
 use crate::map::{Mapper, PartitionId, Program};
 use crate::plan::traps::{TrapCounts, Traps};
@@ -57,9 +60,11 @@ pub(super) fn gather<A: Also>(
     let rules = &program.rules;
     let of_tables = || rules.tables.iter().map(Counted::new).collect();
     let mut counted: Vec<Vec<Counted>> = (0..workers).map(|_| of_tables()).collect();
+    let spill: Arc<dyn Spill> = Arc::new(TemporaryFile::default());
     let worked = thread::scope(|scope| {
         let threads = counted.iter_mut().map(|counted| {
-            let worker = Worker::new(program, now, counted, also());
+            let groups = Groups::new(rules, now).within(ARENA_BYTES / workers, spill.clone());
+            let worker = Worker::new(program, groups, counted, also());
             scope.spawn(move || worker.work(incoming))
         });
         let threads: Vec<_> = threads.collect();
@@ -99,14 +104,14 @@ struct Worker<'r, A> {
 }
 
 impl<'r, A: Also> Worker<'r, A> {
-    fn new(program: &'r Program, now: i64, counted: &'r mut [Counted], also: A) -> Worker<'r, A> {
+    fn new(program: &'r Program, groups: Groups<'r>, counted: &'r mut [Counted], also: A) -> Worker<'r, A> {
         let rules = &program.rules;
         let inspect = |number, table: usize, object: &Object<'_>, line: &[u8]| {
             counted[table].see(&rules.tables[table], number, object, line)
         };
         Worker {
             mapper: Mapper::new(program),
-            groups: Groups::new(rules, now).inspected_by(Box::new(inspect)),
+            groups: groups.inspected_by(Box::new(inspect)),
             left_out: Shapes::new(rules),
             lakes: Lakes::new(program.prefixes()),
             also,

@@ -14,6 +14,7 @@ use crate::apply::mapped::now_s;
 use crate::cli::Global;
 use crate::cli::global::RULE_FILE;
 use crate::error::{Error, ErrorKind, Result};
+use crate::map::body::{Body, CHUNK_BYTES};
 use crate::plan::marker::{self, Marker};
 use crate::plan::{Change, Kind, PLAN_VERSION, Plan, TablePlan, brakes};
 use crate::rules::table::{Lookup, Rules, Table};
@@ -25,7 +26,7 @@ pub const MAX_BYTES: u64 = 2 << 30;
 /// zstd's own standard.
 const LEVEL: i32 = 3;
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Saved {
     /// [`PLAN_VERSION`]; first, so that another version's file is told by it.
     pub restitch_plan: u32,
@@ -53,7 +54,7 @@ impl Saved {
                 format!("{} is not UTF-8, so no plan can name it", shown(Path::new(&path))),
             )
         })?;
-        let sizes = plan.changes().map(|change| (bytes(&change.body), change.interim.as_deref().map(bytes))).collect();
+        let sizes = plan.changes().map(|change| (change.body.len(), change.interim.as_ref().map(Body::len))).collect();
         let registered = rules.tables.iter().filter_map(|table| Some((table.name.clone(), registered_digest(table)?)));
         let (lookups, registered) = (lookups_digest(&rules.lookups), registered.collect());
         Ok(Saved { restitch_plan: PLAN_VERSION, id, rule_file, lookups, registered, sizes, plan })
@@ -88,8 +89,8 @@ impl Saved {
         let mut bodies = zstd::Encoder::new(&mut *out, LEVEL)?;
         bodies.include_checksum(true)?;
         for change in self.plan.changes() {
-            bodies.write_all(&change.body)?;
-            bodies.write_all(change.interim.as_deref().unwrap_or_default())?;
+            write_body(&mut bodies, &change.body)?;
+            change.interim.iter().try_for_each(|interim| write_body(&mut bodies, interim))?;
         }
         bodies.finish()?;
         out.flush()
@@ -126,8 +127,8 @@ impl Saved {
             return Err(io::ErrorKind::InvalidData.into());
         }
         for (change, (body, interim)) in changes.into_iter().zip(&sizes) {
-            change.body = exactly(&mut bodies, *body)?;
-            change.interim = interim.map(|interim| exactly(&mut bodies, interim)).transpose()?;
+            change.body = exactly(&mut bodies, *body)?.into();
+            change.interim = interim.map(|interim| exactly(&mut bodies, interim)).transpose()?.map(Body::from);
         }
         // Reading on to the end has the checksum looked at.
         if bodies.read(&mut [0])? != 0 {
@@ -240,6 +241,17 @@ impl std::fmt::Display for TooLarge {
 }
 
 impl std::error::Error for TooLarge {}
+
+fn write_body(out: &mut impl Write, body: &Body) -> io::Result<()> {
+    let mut reader = body.reader().map_err(io::Error::other)?;
+    let (mut chunk, mut more) = (Vec::new(), true);
+    while more {
+        chunk.clear();
+        more = reader.fill(&mut chunk, CHUNK_BYTES).map_err(io::Error::other)?;
+        out.write_all(&chunk)?;
+    }
+    Ok(())
+}
 
 /// So many bytes and no fewer; no more is set aside than really comes.
 fn exactly(input: &mut impl Read, size: u64) -> io::Result<Vec<u8>> {
