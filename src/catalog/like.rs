@@ -2,6 +2,8 @@
 //!
 //! Takes what says how bytes are read; leaves out what a crawler, a writer or restitch noted about that table alone.
 
+use std::collections::BTreeSet;
+
 use super::Entry;
 use crate::ddl::projection::LOCATION_TEMPLATE;
 use crate::error::{Error, ErrorKind, Result};
@@ -38,7 +40,7 @@ const PREFIXES_OF_ITS_DATA: [&str; 6] =
 /// What `name`, as it was read, says of a table's columns, format and properties.
 ///
 /// # Errors
-/// `Unsupported` for a view, or a table whose files only its own metadata names.
+/// `Unsupported` for a view, a table whose files only its own metadata names, and one with two columns of one name.
 pub fn definition(name: &str, entry: Entry) -> Result<Definition> {
     let Entry { table, table_type, .. } = entry;
     let open_format = table.parameters.iter().find(|(name, _)| name.eq_ignore_ascii_case("table_type"));
@@ -48,6 +50,13 @@ pub fn definition(name: &str, entry: Entry) -> Result<Definition> {
         let message = format!("{} is of type `{}`", Shown(name), Shown(kind));
         let error = Error::new(ErrorKind::Unsupported, message);
         return Err(error.help("a table whose columns and serde say how its files are read can be taken over"));
+    }
+    let mut names = BTreeSet::new();
+    let mut columns = table.columns.iter().chain(&table.partition_keys);
+    if let Some(twice) = columns.find(|column| !names.insert(column.name.to_lowercase())) {
+        let message = format!("{} has a column `{}` twice, but for its case", Shown(name), Shown(&twice.name));
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .help("engines fail on such a table: give one of them another name there"));
     }
     let header_lines = table.parameters.get(HEADER_LINES).and_then(|lines| lines.trim().parse().ok()).unwrap_or(0);
     let is_kept = |name: &str| {
@@ -139,6 +148,22 @@ mod tests {
         assert_eq!(format.serde_properties, [("field.delim".to_owned(), "\t".to_owned())]);
         let kept = [("classification".to_owned(), "csv".to_owned()), ("team".to_owned(), "tax".to_owned())];
         assert_eq!(taken.properties, kept);
+    }
+
+    #[test]
+    fn a_column_that_stands_twice_is_refused() {
+        for (name, of_keys) in [("ID", false), ("deep", false), ("Region", false), ("id", true)] {
+            let mut entry = entry(&[], "EXTERNAL_TABLE");
+            let column = CatalogColumn { name: name.to_owned(), hive_type: "string".to_owned(), comment: None };
+            let table = &mut entry.table;
+            if of_keys {
+                table.partition_keys.push(column)
+            } else {
+                table.columns.push(column)
+            }
+            let error = definition("db.t", entry).unwrap_err();
+            assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("twice"), "{error:?}");
+        }
     }
 
     #[test]
