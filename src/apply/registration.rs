@@ -133,7 +133,12 @@ fn definition(
     for values in manifests.filled.iter().filter_map(|key| shape.values(key)) {
         builder.add(&values)?;
     }
-    ddl::table_definition(table, project, directory, Some(&builder.finish()?))
+    let projection = builder.finish()?;
+    let projection = match there {
+        Some(there) => projection.reaching(table, &there.parameters),
+        None => projection,
+    };
+    ddl::table_definition(table, project, directory, Some(&projection))
 }
 
 /// Athena fails on a table that does not say what it is.

@@ -35,7 +35,28 @@ pub struct Projection {
     pub advice: Vec<String>,
 }
 
+/// Days that a range of dates may reach further than it has to.
+const DAYS_BEYOND: u32 = 366;
+
 impl Projection {
+    /// With ranges of dates that `there`, a table's parameters, has already and that reach as far or a bit further: each day
+    /// that passes makes one that ends in the future reach further by itself. What `table` states is as it is stated.
+    #[must_use]
+    pub fn reaching(mut self, table: &Table, there: &BTreeMap<String, String>) -> Projection {
+        let is_stated = |key: &str| table.properties.iter().any(|(name, _)| name == key);
+        for (key, range) in &mut self.properties {
+            let old = there.get(key).filter(|_| key.ends_with(".range") && !is_stated(key));
+            let (Some((from, ahead)), Some((old_from, old_ahead))) = (ahead(range), old.and_then(|old| ahead(old)))
+            else {
+                continue;
+            };
+            if from == old_from && (ahead..=ahead.saturating_add(DAYS_BEYOND)).contains(&old_ahead) {
+                *range = old.expect("it has been read").clone();
+            }
+        }
+        self
+    }
+
     /// The statement that gives a table that exists already these properties, so that a wider range reaches it; it
     /// changes nothing where they are the same.
     pub fn set_properties(&self, name: &TableName) -> Statement {
@@ -137,6 +158,16 @@ impl<'a> ProjectionBuilder<'a> {
         }
         Ok(Projection { properties, why, advice })
     }
+}
+
+/// Where a range of dates begins, and how many days it reaches beyond today.
+fn ahead(range: &str) -> Option<(&str, u32)> {
+    let (from, to) = range.split_once(',')?;
+    let days = match to.strip_prefix("NOW")? {
+        "" => 0,
+        more => more.strip_prefix('+')?.strip_suffix("DAYS")?.parse().ok()?,
+    };
+    Some((from, days))
 }
 
 /// What a table has that is projected already, over `directory`; for one that holds nothing at the moment.
@@ -250,6 +281,32 @@ mod tests {
             one("date", &["2024-01-05", "2024-03-11"]),
             "type=date format=yyyy-MM-dd range=2024-01-05,NOW+1DAYS interval=1 interval.unit=DAYS"
         );
+    }
+
+    #[test]
+    fn a_range_that_reaches_a_bit_further_already_is_kept() {
+        let mut table = table(&[("p", "date")]);
+        let range = |table: &Table, there: &str| {
+            let there = BTreeMap::from([("projection.p.range".to_owned(), there.to_owned())]);
+            let made = projected(table, &[&["2024-01-05"], &["2024-03-20"]]).unwrap().reaching(table, &there);
+            made.properties.into_iter().find(|(key, _)| key == "projection.p.range").unwrap().1
+        };
+        let new = "2024-01-05,NOW+10DAYS";
+        for kept in [new, "2024-01-05,NOW+12DAYS", "2024-01-05,NOW+376DAYS"] {
+            assert_eq!(range(&table, kept), kept);
+        }
+        for other in [
+            "2024-01-05,NOW+9DAYS",
+            "2024-01-05,NOW",
+            "2024-01-05,NOW+377DAYS",
+            "2024-01-04,NOW+12DAYS",
+            "2024-01-05,2024-12-31",
+            "",
+        ] {
+            assert_eq!(range(&table, other), new);
+        }
+        table.properties = vec![("projection.p.range".to_owned(), "2024-01-05,NOW+20DAYS".to_owned())];
+        assert_eq!(range(&table, "2024-01-05,NOW+30DAYS"), "2024-01-05,NOW+20DAYS");
     }
 
     #[test]
