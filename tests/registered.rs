@@ -357,6 +357,21 @@ async fn projection_is_kept_up_to_date() {
     world.settles(&["amer", "apac", "emea"]).await;
 }
 
+/// Queries that do not say which region they want would fail from then on.
+#[tokio::test]
+async fn a_projected_column_becomes_injected_only_where_that_is_stated() {
+    let mut world = World::new();
+    world.table.partitions = Partitions::Projection;
+    world.apply(&["amer", "emea"]).await;
+    let error = world.refused(&["amer", "a,b"], &world.planning()).await;
+    assert_eq!(error.exit_code(), 3);
+    assert!(error.help_text().unwrap().contains("\"projection.region.type\" = \"injected\""), "{error:?}");
+    world.table.properties.push(("projection.region.type".to_owned(), "injected".to_owned()));
+    world.apply(&["amer", "a,b"]).await;
+    assert_eq!(world.there().0.parameters["projection.region.type"], "injected");
+    world.settles(&["amer", "a,b"]).await;
+}
+
 #[tokio::test]
 async fn a_table_without_partitions_is_registered_alone() {
     let world = World { table: table("taxes", &[], 1), ..World::new() };

@@ -16,7 +16,7 @@ use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionC
 use crate::plan::manifest::{MANIFEST, Shape};
 use crate::plan::switch::Reason;
 use crate::plan::{Action, Change, Partition, TablePlan};
-use crate::rules::table::{Partitions, Table};
+use crate::rules::table::{Column, Partitions, Table};
 use crate::uri::{Shown, Uri};
 use crate::value::{PartitionValue, in_catalog};
 
@@ -77,6 +77,7 @@ pub(super) async fn plan(
     if let Some(refusal) = whose.refusal(&entry, &planned.definition, &fields) {
         return Ok((planned, vec![refusal]));
     }
+    refusals.extend(whose.injected(&planned.definition, &entry.table));
     // Of another layout, and where a switch was cut off, nobody has counted the lines that move.
     let counted = plan.switch.as_ref().is_none_or(|switch| switch.reason != Reason::Layout) && !plan.unfinished;
     let relocated = fields.iter().any(|field| field.field == "location");
@@ -312,6 +313,35 @@ impl Whose<'_> {
     fn only_whole(&self) -> Error {
         let message = format!("`{}` is to be compared whole with {}", Shown(&self.table.name), self.catalog.shown());
         Error::new(ErrorKind::Partial, message).help("run it whole: without --only or --touched")
+    }
+
+    /// Of a column that would be projected in a way in which most queries fail, and was not before.
+    fn injected(&self, stated: &TableDefinition, there: &TableDefinition) -> Option<Error> {
+        let Table { name, properties, partitioned_by, .. } = self.table;
+        let kind = |column: &Column| format!("projection.{}.type", column.name);
+        let becomes = |column: &&Column| {
+            let key = kind(column);
+            let of = |table: &TableDefinition| table.parameters.get(&key).map(|kind| kind == "injected");
+            let is_said = properties.iter().any(|(name, _)| *name == key);
+            (of(there), of(stated)) == (Some(false), Some(true)) && !is_said
+        };
+        let column = partitioned_by.iter().find(becomes)?;
+        let (table, name) = (Shown(name), Shown(&column.name));
+        let message = format!("`{name}` of `{table}` would be projected as `injected`");
+        Some(
+            Error::new(ErrorKind::Trap, message)
+                .note(format!(
+                    "every query would have to say which `{name}` it wants; the others, which work now, would fail"
+                ))
+                .note(
+                    "the list of an enum holds no value with a comma or blanks at its ends, and not any number of them",
+                )
+                .help(format!(
+                    "give it other values: set, lookup; or partitions = \"registered\"; or, if that is meant, in \
+                     [table.{table}]: properties = {{ \"{}\" = \"injected\" }}",
+                    Shown(&kind(column))
+                )),
+        )
     }
 
     fn no_database(&self) -> Error {
