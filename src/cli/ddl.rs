@@ -143,12 +143,20 @@ fn write(global: &Global, out: &mut Out, table: &Table, name: &TableName, partit
         values: values.clone(),
         location: location.join(&shape.directory(values)),
     };
+    if partitions.moved {
+        let name = Shown(&table.name);
+        global.say(format_args!(
+            "{name}  note: rows that go from one partition to another may be missing, or come twice, until the last statement \
+             has run"
+        ));
+    }
+    // Away before anything is added: it may have gone elsewhere.
+    ddl::drop_partitions(table, name, partitions.gone).try_for_each(|statement| out.statement(&statement?))?;
     let add = partitions.present.iter().map(placed);
     ddl::add_partitions(table, name, add).try_for_each(|statement| out.statement(&statement?))?;
     // `IF NOT EXISTS` leaves those that are there as they are.
     let moved = partitions.present.iter().filter(|_| partitions.moved).map(placed);
-    ddl::set_locations(table, name, moved).try_for_each(|statement| out.statement(&statement?))?;
-    ddl::drop_partitions(table, name, partitions.gone).try_for_each(|statement| out.statement(&statement?))
+    ddl::set_locations(table, name, moved).try_for_each(|statement| out.statement(&statement?))
 }
 
 /// Reads the location's listing: every manifest of the table's own shape is a partition, but for those that have been
