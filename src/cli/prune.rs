@@ -12,7 +12,6 @@ use crate::apply::prune::{self, Gone, Pruning};
 use crate::apply::replaced::Old;
 use crate::apply::{Options, random_id, write};
 use crate::catalog::{Catalog, Catalogs};
-use crate::ddl::quote::Identifier;
 use crate::ddl::{self, TableName};
 use crate::error::Result;
 use crate::listing::Sources;
@@ -41,6 +40,8 @@ struct Work<'r> {
     store: Arc<dyn Store>,
     /// Where its partitions are registered, if anywhere.
     catalog: Option<Arc<dyn Catalog>>,
+    /// The database there.
+    database: Option<&'r str>,
 }
 
 /// # Errors
@@ -87,20 +88,22 @@ async fn look(rules: &Rules) -> Result<Vec<Work<'_>>> {
         let store = stores.open(location, &sources.access(location)).await?;
         let pruning = prune::of_table(store.as_ref(), project, table).await?;
         let catalog = catalogs.open_any(table.catalog.as_ref()).await?;
-        work.extend(pruning.map(|pruning| Work { table: Some(table), pruning, store, catalog }));
+        let database = table.catalog.as_ref().map(|settings| settings.database.as_str());
+        work.extend(pruning.map(|pruning| Work { table: Some(table), pruning, store, catalog, database }));
     }
     for removed in &rules.removed {
         let store = stores.open(&removed.location, &sources.access(&removed.location)).await?;
         let pruning = prune::of_removed(store.as_ref(), project, removed).await?;
         let catalog = catalogs.open_any(rules.catalog.as_ref()).await?;
-        work.extend(pruning.map(|pruning| Work { table: None, pruning, store, catalog }));
+        let database = rules.catalog.as_ref().map(|settings| settings.database.as_str());
+        work.extend(pruning.map(|pruning| Work { table: None, pruning, store, catalog, database }));
     }
     Ok(work)
 }
 
 fn show(out: &mut Output, work: &[Work<'_>], all: bool) -> Result<()> {
     let width = work.iter().map(|one| columns(&shown(&one.pruning.table))).max().unwrap_or(0);
-    for Work { pruning, .. } in work {
+    for Work { pruning, catalog, .. } in work {
         let what = match (pruning.gone.len() as u64, pruning.waiting) {
             _ if pruning.whole => "all of it goes".to_owned(),
             (0, 0) => "nothing is empty".to_owned(),
@@ -123,7 +126,8 @@ fn show(out: &mut Output, work: &[Work<'_>], all: bool) -> Result<()> {
             let count = counted(manifests.len() as u64, "manifest");
             writeln!(out, "  {REMOVED}−{REMOVED:#} {}    {count}, replaced over 24 h ago{stays}", directory.shown())?;
         }
-        if !pruning.replaced.is_empty() {
+        // Readers of a catalog have followed.
+        if !pruning.replaced.is_empty() && catalog.is_none() {
             let name = shown(&pruning.table);
             writeln!(
                 out,
@@ -132,8 +136,8 @@ fn show(out: &mut Output, work: &[Work<'_>], all: bool) -> Result<()> {
         }
         if pruning.replaced_lately > 0 {
             let (count, last) = (pruning.replaced_lately, "replaced less than 24 h ago");
-            let what = if count == 1 { "directory" } else { "directories" };
-            writeln!(out, "    {} {what} stay: {last}", grouped(count))?;
+            let what = if count == 1 { "directory stays" } else { "directories stay" };
+            writeln!(out, "    {} {what}: {last}", grouped(count))?;
         }
     }
     let replaced = |one: &Work<'_>| one.pruning.replaced.iter().map(|old| old.manifests.len()).sum::<usize>();
@@ -157,10 +161,13 @@ fn show(out: &mut Output, work: &[Work<'_>], all: bool) -> Result<()> {
 fn drops(out: &mut Output, work: &[Work<'_>], bare: bool) -> Result<()> {
     let mut statements = Vec::new();
     let mut engines: Vec<Engine> = Vec::new();
-    for Work { table, pruning, catalog, .. } in work.iter().filter(|one| one.pruning.deletes()) {
+    for Work { table, pruning, catalog, database, .. } in work.iter().filter(|one| one.pruning.deletes()) {
         match table {
             Some(_) if catalog.is_some() => {}
-            None if pruning.whole => statements.push(format!("DROP TABLE IF EXISTS {};\n", Identifier(&pruning.table))),
+            None if pruning.whole => {
+                let name = TableName::new(*database, &pruning.table);
+                statements.push(format!("DROP TABLE IF EXISTS {name};\n"));
+            }
             None => {}
             Some(table) if table.partitions == Partitions::Projection => {}
             Some(table) => {
