@@ -319,6 +319,7 @@ fn a_path_that_has_become_empty_is_a_brake() {
     lake.commit();
     lake.create("").says(3, &["matched nothing, while the table is published", "--allow-empty=my_table:1"]);
     assert!(lake.manifests().iter().all(|(_, body)| !body.is_empty()));
+    lake.create("--allow-empty=other:9").says(1, &["`other:9` is no rule of this table", "--allow-empty=my_table:1"]);
     lake.create("--allow-empty=my_table:1").says(0, &["✓ 3 manifests"]);
     assert!(lake.manifests().iter().all(|(_, body)| body.is_empty()));
 }
@@ -439,7 +440,7 @@ fn a_listing_that_is_handed_in_keeps_its_brake() {
     lake.create("").says(0, &[]);
     let line = r#"{"uri": "lakefs://example/main/my_table/year=2021/month=1/part-0.parquet", "size": 4, "physical_address": "s3://lake/x"}"#;
     std::fs::write(lake.folder.path().join("part.jsonl"), line).unwrap();
-    lake.create("--listing part.jsonl").says(3, &["more than max_removed allows"]);
+    lake.create("--listing part.jsonl").says(3, &["more than max_removed allows", "--print-rules prints"]);
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl Shop {
 #[test]
 fn a_table_is_registered_in_a_database_that_is_made_when_asked() {
     let shop = Shop::open();
-    shop.run("plan").says(3, &["refused", "there is no Glue database", "help: --create-database"]);
+    shop.run("plan").says(3, &["refused", "there is no Glue database", "--create-database makes it"]);
     shop.run("plan --create-database")
         .says(0, &["taxes    new", "in Glue database", "+ the database", "+ table taxes", "+ 2 partitions registered"]);
     shop.run("apply --yes --create-database").says(

@@ -204,7 +204,7 @@ impl Compared {
                 error
                     .note("engines would read every file there as a list of objects")
                     .help(if self.deeper == self.others {
-                        "if they are old manifests of this table, --adopt empties them; otherwise give the table a `location` \
+                        "if they are old manifests of this table, an apply with --adopt empties them; otherwise give the table a `location` \
                          of its own"
                     } else {
                         "give the table a `location` of its own, or move those files away"
@@ -214,8 +214,9 @@ impl Compared {
         if !has_marker && self.own > 0 && !planning.adopt {
             let shown = location.shown();
             return Some(
-                foreign(format!("{shown} holds {} and no marker that says whose they are", files(self.own)))
-                    .help("if they are this table's: --adopt; otherwise give the table a `location` of its own"),
+                foreign(format!("{shown} holds {} and no marker that says whose they are", files(self.own))).help(
+                    "if they are this table's: an apply with --adopt; otherwise give the table a `location` of its own",
+                ),
             );
         }
         None

@@ -348,7 +348,7 @@ impl Whose<'_> {
         let message = format!("there is no {}", self.catalog.shown());
         Error::new(ErrorKind::Ownership, message)
             .note(format!("table `{}` is to be registered there", Shown(&self.table.name)))
-            .help("--create-database makes it; or name another one: [catalog] database = \"…\"")
+            .help("an apply with --create-database makes it; or name another one: [catalog] database = \"…\"")
     }
 }
 

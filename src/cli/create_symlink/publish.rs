@@ -160,7 +160,7 @@ fn place(args: &CreateSymlinkArgs) -> Result<()> {
 
 /// A refusal that speaks of a rule file, which the user does not have.
 fn of_printed(refusal: Error) -> Error {
-    let speaks = |help: &str| help.contains("[table.") || help.contains("`location`");
+    let speaks = |help: &str| ["[table.", "`location`", "--allow-removals"].iter().any(|word| help.contains(word));
     match refusal.help_text().is_some_and(speaks) {
         true => refusal.note("the rule file that is meant is what --print-rules prints, and `restitch apply` goes by"),
         false => refusal,
@@ -189,12 +189,18 @@ fn no_metastore() -> Error {
 /// What lakectl let happen, where it stands: lines move and lines go, as the rules say. Manifests at this place without a
 /// marker are lakectl's, and so is a table of Glue that reads them.
 async fn planning(args: &CreateSymlinkArgs, rules: &Rules, sources: &Sources) -> Result<Planning> {
+    let table = &rules.tables[0];
+    let its_rule = format!("{}:1", table.name);
+    if let Some(other) = args.allow_empty.as_deref().filter(|rule| !rule.is_empty() && *rule != its_rule) {
+        let message = format!("--allow-empty: `{}` is no rule of this table", Shown(other));
+        return Err(Error::new(ErrorKind::Usage, message).help(format!("--allow-empty={its_rule}")));
+    }
     let allowed = Allowed { empty: args.allow_empty.is_some(), ..Allowed::default() };
     Ok(Planning {
         file: PRINTED.to_owned(),
         accept_moves: true,
         in_place: true,
-        adopt: args.adopt || is_lakectls(&rules.tables[0], sources).await?,
+        adopt: args.adopt || is_lakectls(table, sources).await?,
         create_database: args.create_database,
         allowed,
         ..Planning::default()

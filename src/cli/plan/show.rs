@@ -164,7 +164,7 @@ fn table(out: &mut Output, name: &str, plan: Option<&TablePlan>, all: bool) -> R
     if let Some(switch) = &plan.switch {
         let (old, new) = (columns_in(&switch.before), columns_in(&plan.marker));
         let change = if old == new { String::new() } else { format!(" from {old} to {new}") };
-        let reason = switched_for(switch.reason);
+        let reason = switched_for(switch.reason, !plan.commits.is_empty());
         let text = format!("{reason}{change}: {} becomes current", plan.directory()?.shown());
         write_wrapped(out, "  ", 2, &text)?;
     }
@@ -232,8 +232,9 @@ fn columns_in(marker: &Marker) -> String {
     }
 }
 
-fn switched_for(reason: Reason) -> &'static str {
+fn switched_for(reason: Reason, of_commits: bool) -> &'static str {
     match reason {
+        Reason::Asked if of_commits => "a commit is a snapshot, `publish = \"switch\"`",
         Reason::Asked => "`publish = \"switch\"`",
         Reason::Moves => "lines move between partitions",
         Reason::Reading => "the format, the serde or the columns have changed",
