@@ -6,6 +6,18 @@ fn switching() -> String {
     TAXES.replace("[table.taxes]\n", "[table.taxes]\npublish = \"switch\"\n")
 }
 
+/// As if the marker had been made, and the switch done, 25 hours ago.
+fn age_marker(here: &Here) {
+    let marker = here.read("out/taxes/_restitch.json");
+    let mut aged = marker.clone();
+    for key in [r#""at":"#, r#""made":"#] {
+        let then = marker.split_once(key).unwrap().1.split_once(',').unwrap().0;
+        let long_ago = then.parse::<i64>().unwrap() - 25 * 3_600;
+        aged = aged.replace(&format!("{key}{then}"), &format!("{key}{long_ago}"));
+    }
+    here.file("out/taxes/_restitch.json", &aged);
+}
+
 /// The directories beside the location that a switch has made.
 fn siblings(here: &Here) -> Vec<String> {
     let mut names: Vec<String> =
@@ -192,10 +204,7 @@ fn what_was_replaced_goes_a_day_later() {
     here.run("apply --yes").ok();
     let fresh = here.run("prune --yes").ok().stdout;
     assert!(fresh.contains("replaced less than 24 h ago") && fresh.contains("nothing to delete"), "{fresh}");
-    let marker = here.read("out/taxes/_restitch.json");
-    let at = marker.split_once(r#""at":"#).unwrap().1.split_once(',').unwrap().0.to_owned();
-    let long_ago = at.parse::<i64>().unwrap() - 25 * 3_600;
-    here.file("out/taxes/_restitch.json", &marker.replace(&at, &long_ago.to_string()));
+    age_marker(&here);
     let young = here.run("prune --yes").ok().stdout;
     assert!(young.contains("nothing to delete"), "its files are young: {young}");
     here.age("out/taxes/region=amer/symlink.txt", 25);
@@ -229,10 +238,7 @@ fn the_statements_lead_there_after_a_prune_too() {
     here.file("data/amer/2.csv", "2\n");
     here.run("apply --yes").ok();
     let before = here.run("ddl").ok().stdout;
-    let marker = here.read("out/taxes/_restitch.json");
-    let at = marker.split_once(r#""at":"#).unwrap().1.split_once(',').unwrap().0.to_owned();
-    let long_ago = at.parse::<i64>().unwrap() - 25 * 3_600;
-    here.file("out/taxes/_restitch.json", &marker.replace(&at, &long_ago.to_string()));
+    age_marker(&here);
     here.age("out/taxes/region=amer/symlink.txt", 25);
     here.run("prune --yes").ends(0, &["1 manifest deleted"]);
     assert_eq!(here.run("ddl").ok().stdout, before);
