@@ -193,6 +193,25 @@ fn a_partition_of_somebody_else_is_named_with_the_statement_that_drops_it() {
     shop.run("verify").says(1, &["emea of `taxes` is registered by somebody else", drop]);
 }
 
+/// Trino reads no manifests of a table that is bucketed.
+#[test]
+fn buckets_are_taken_away() {
+    let shop = Shop::applied();
+    shop.glue.edit("sales", "taxes", |table| {
+        let storage = &mut table["StorageDescriptor"];
+        (storage["NumberOfBuckets"], storage["BucketColumns"]) = (json!(3), json!(["id"]));
+    });
+    shop.run("plan").says(0, &["~ table taxes", "buckets: 3 → nothing"]);
+    shop.run("verify").says(1, &["has another buckets"]);
+    shop.run("apply --yes").says(0, &["✓ 1 table registered"]);
+    let storage = &shop.table()["StorageDescriptor"];
+    assert!(
+        storage["NumberOfBuckets"].as_i64().unwrap_or(0) < 1
+            && storage["BucketColumns"].as_array().is_none_or(Vec::is_empty)
+    );
+    shop.settles();
+}
+
 /// What no flag could let go does not name one.
 #[test]
 fn a_table_of_somebody_else_with_other_partition_columns_is_refused_once() {

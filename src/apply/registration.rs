@@ -73,7 +73,7 @@ pub(super) async fn plan(
         return Ok((planned, refusals));
     };
     let mut fields = planned.definition.changes(&entry.table);
-    fields.extend(untyped(&entry));
+    fields.extend(untyped(&entry).into_iter().chain(bucketed(&entry)));
     if let Some(refusal) = whose.refusal(&entry, &planned.definition, &fields) {
         return Ok((planned, vec![refusal]));
     }
@@ -146,6 +146,12 @@ fn definition(
 fn untyped(entry: &Entry) -> Option<FieldChange> {
     let new = Some(EXTERNAL_TABLE.to_owned());
     entry.table_type.is_none().then(|| FieldChange { field: TABLE_TYPE.to_owned(), old: None, new })
+}
+
+/// Trino reads no manifests of a table that is bucketed.
+fn bucketed(entry: &Entry) -> Option<FieldChange> {
+    let old = Some(entry.buckets.to_string());
+    (entry.buckets > 0).then(|| FieldChange { field: "buckets".to_owned(), old, new: None })
 }
 
 /// Whether partitions may have to follow: the table was read in another way, or had its partitions projected.

@@ -293,6 +293,7 @@ impl Catalog for Hive {
             table: entry::table_read(&table),
             version: entry::version(&table),
             table_type: table.table_type.as_ref().map(FastStr::to_string),
+            buckets: entry::buckets(&table),
         }))
     }
 

@@ -121,7 +121,7 @@ mod tests {
             comment: Some("of old".to_owned()),
             parameters: texts(parameters),
         };
-        Entry { table, version: Version("1".to_owned()), table_type: Some(table_type.to_owned()) }
+        Entry { table, version: Version("1".to_owned()), table_type: Some(table_type.to_owned()), buckets: 0 }
     }
 
     #[test]

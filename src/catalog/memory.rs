@@ -322,6 +322,7 @@ impl Catalog for Memory {
                 table: table.definition.clone(),
                 version: Version(table.version.to_string()),
                 table_type: Some(table.marks.get(TABLE_TYPE).map_or(EXTERNAL_TABLE, String::as_str).to_owned()),
+                buckets: 0,
             };
             Ok(state.tables.get(&name).map(entry))
         })

@@ -149,6 +149,9 @@ pub struct Entry {
     pub version: Version,
     /// As the catalog says it: [`EXTERNAL_TABLE`], `MANAGED_TABLE`, `VIRTUAL_VIEW`; `None` where it says nothing.
     pub table_type: Option<String>,
+    /// Into how many buckets it says that its files are divided; 0 where it says nothing of the kind. An update of the table
+    /// takes that away: manifests are in none.
+    pub buckets: u32,
 }
 
 /// What a table's state is known by: Glue's VersionId, or a digest of all that was read where a catalog has none.

@@ -29,10 +29,8 @@ impl Subject for InProcess {
         let marked = |storage: &mut Value| {
             storage["AdditionalLocations"] = json!(["s3://bucket/more/"]);
             storage["Parameters"] = json!({ "crawler": "storage" });
-            storage["BucketColumns"] = json!(["id"]);
             storage["SortColumns"] = json!([{ "Column": "id", "SortOrder": 1 }]);
             storage["SkewedInfo"] = json!({ "SkewedColumnNames": ["id"] });
-            storage["NumberOfBuckets"] = json!(4);
             storage["StoredAsSubDirectories"] = json!(true);
             storage["Compressed"] = json!(true);
             storage["SerdeInfo"]["Name"] = json!("theirs");

@@ -140,8 +140,6 @@ fn mark_parameters(parameters: &mut Option<AHashMap<FastStr, FastStr>>) {
 
 fn mark_sd(sd: &mut StorageDescriptor) {
     sd.compressed = Some(true);
-    sd.num_buckets = Some(4);
-    sd.bucket_cols = Some(vec!["id".into()]);
     sd.sort_cols = Some(vec![Order { col: Some("id".into()), order: Some(1) }]);
     sd.stored_as_sub_directories = Some(true);
     sd.parameters.get_or_insert_default().insert("sorted by".into(), "hand".into());

@@ -51,7 +51,7 @@ impl Catalog for OneTable {
         let Some(stored) = self.0.get(&entry()).await? else { return Ok(None) };
         let table = serde_json::from_slice(&stored.body).expect("an entry of ours");
         let (version, table_type) = (Version(stored.etag.0), Some(EXTERNAL_TABLE.to_owned()));
-        Ok(Some(Entry { table, version, table_type }))
+        Ok(Some(Entry { table, version, table_type, buckets: 0 }))
     }
 
     async fn create_table(&self, _: &str, table: &TableDefinition) -> Result<()> {

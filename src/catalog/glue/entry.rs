@@ -1,6 +1,6 @@
 //! What our fields are in Glue's: read from its tables and partitions, and laid over what was read there. Pure.
 //!
-//! Whatever else Glue's input takes (owner, retention, the last access, buckets, sort order, skew, a schema's reference,
+//! Whatever else Glue's input takes (owner, retention, the last access, sort order, skew, a schema's reference,
 //! parameters of columns and of the storage) is written back as it was read.
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +21,10 @@ pub(super) fn table(there: &Table) -> TableDefinition {
         comment: said(there.description()),
         parameters: sorted(there.parameters()),
     }
+}
+
+pub(super) fn buckets(there: &Table) -> u32 {
+    there.storage_descriptor().and_then(|storage| storage.number_of_buckets().try_into().ok()).unwrap_or(0)
 }
 
 pub(super) fn partition(there: Partition) -> PartitionDefinition {
@@ -131,6 +135,9 @@ fn storage_over(
     after.location = Some(storage.location.clone());
     after.input_format = Some(storage.input_format.clone());
     after.output_format = Some(storage.output_format.clone());
+    if after.number_of_buckets > 0 {
+        (after.number_of_buckets, after.bucket_columns) = (0, None);
+    }
     after
 }
 

@@ -342,6 +342,7 @@ impl Catalog for Glue {
             table: entry::table(&table),
             version: version_of(&table),
             table_type: table.table_type.clone(),
+            buckets: entry::buckets(&table),
         }))
     }
 

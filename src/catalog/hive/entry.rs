@@ -44,6 +44,10 @@ pub(super) fn write_table(table: &mut Table, definition: &TableDefinition) {
     }
 }
 
+pub(super) fn buckets(table: &Table) -> u32 {
+    table.sd.as_ref().and_then(|sd| sd.num_buckets?.try_into().ok()).unwrap_or(0)
+}
+
 /// What a table's state is known by: everything that was read but for the time of its last use, which readers set.
 pub(super) fn version(table: &Table) -> Version {
     let mut rest = Table { last_access_time: None, ..table.clone() };
@@ -115,6 +119,9 @@ fn write_storage(sd: &mut StorageDescriptor, stated: &[CatalogColumn], storage: 
     let serde = sd.serde_info.get_or_insert_with(SerDeInfo::default);
     serde.serialization_lib = Some(FastStr::new(&storage.serde));
     serde.parameters = parameters(storage.serde_parameters.clone());
+    if sd.num_buckets.is_some_and(|count| count > 0) {
+        (sd.num_buckets, sd.bucket_cols) = (Some(-1), Some(Vec::new()));
+    }
 }
 
 /// Without the last `/`: some calls of a metastore drop it and some keep it. A bucket's own stays.
