@@ -17,6 +17,12 @@ use restitch::uri::Uri;
 
 use lakefs_server::{ACCESS_KEY, AUTHORIZED, Fault, SECRET_KEY, Server};
 
+/// For every page that is asked for.
+const SAME_PAGE: &str = r#"{
+    "results": [{"path": "d/a", "path_type": "object", "physical_address": "s3://bucket/a", "size_bytes": 1}],
+    "pagination": {"has_more": true, "next_offset": "d/a"}
+}"#;
+
 fn started() -> Server {
     let server = Server::start();
     server.repository("repo", "s3://bucket/repo/");
@@ -173,6 +179,7 @@ async fn what_no_lakefs_answers_is_never_a_listing() {
             "help: write that as the endpoint: https://lakefs.example.com",
         ),
         (Fault::Stuck, ErrorKind::Corrupt, "does not come to an end"),
+        (Fault::Page(200, SAME_PAGE), ErrorKind::Corrupt, "does not come to an end\n  lakeFS gives again"),
         (Fault::Stray("e/a"), ErrorKind::Corrupt, "answers with `e/a`"),
         (Fault::Stray("d/c"), ErrorKind::Corrupt, "answers with `d/b`"),
     ] {

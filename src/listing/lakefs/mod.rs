@@ -223,7 +223,7 @@ impl Pages<'_> {
             }
             self.empty_pages += 1;
             if self.empty_pages >= MAX_EMPTY_PAGES {
-                return Err(self.going_round());
+                return Err(self.going_round(NOT_WHERE));
             }
         }
         Ok(None)
@@ -238,6 +238,9 @@ impl Pages<'_> {
         let mut last = after;
         for entry in entries {
             let path: &str = &entry.path;
+            if path.starts_with(below) && path <= after && last == after {
+                return Err(self.going_round("lakeFS gives again what it has given before"));
+            }
             if !path.starts_with(below) || path <= last || entry.path_type != "object" {
                 let message =
                     format!("lakeFS was asked for {} and answers with `{}`", self.prefix.shown(), Shown(path));
@@ -268,15 +271,18 @@ impl Pages<'_> {
 
     /// Where the next page begins; it must lie behind where this one began, or the listing would have no end.
     fn next(&self, offset: String, after: &str) -> Result<String> {
-        if offset.as_str() > after { Ok(offset) } else { Err(self.going_round()) }
+        if offset.as_str() > after { Ok(offset) } else { Err(self.going_round(NOT_WHERE)) }
     }
 
-    fn going_round(&self) -> Error {
+    fn going_round(&self, why: &str) -> Error {
         let message = format!("the listing of {} does not come to an end", self.prefix.shown());
-        let error = Error::new(ErrorKind::Corrupt, message).note("lakeFS says that there is more, and not where");
+        let error = Error::new(ErrorKind::Corrupt, message).note(why);
         error.help("give the listing as a file: --listing PREFIX=SOURCE")
     }
 }
+
+/// Of a page without objects, or without the place at which the next one begins.
+const NOT_WHERE: &str = "lakeFS says that there is more, and not where";
 
 /// The ref and the path of a URI.
 ///
