@@ -621,6 +621,9 @@ fn flags_that_name_nothing_say_what_to_write() {
         of(&format!("--repo example --branch main --path {path} --from-table my_table --to-schema default"))
             .says(1, &says);
     }
+    let long = "n".repeat(256);
+    of(&format!("--repo example --branch main --path x --from-table my_table --to-schema default --to-table {long}"))
+        .says(1, &["is not the name of a table", "it has 256 bytes, and catalogs take 255"]);
     lake.glue.edit("source", "bare", |table| {
         *table = json!({"Name": "bare", "StorageDescriptor": {"Columns": [{"Name": "id", "Type": "bigint"}]}});
     });

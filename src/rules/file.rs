@@ -228,6 +228,10 @@ impl<'c> Reader<'c> {
             return;
         }
         let error = self.error(name.span.clone(), format!("`{}` is not the name of a {what}", name.value));
+        if is_name(name.value) {
+            self.found.push(error.label(format!("it has {} bytes, and catalogs take 255", name.value.len())));
+            return;
+        }
         let error = error.label(format!("a name is {NAME}"));
         self.found.push(error.help(format!("write `{}`", as_name(name.value))));
     }
