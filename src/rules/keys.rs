@@ -251,7 +251,7 @@ macro_rules! table_keys {
             Key {
                 name: "append_only",
                 shape: Shape::Flag,
-                doc: "Objects only ever come: an old listing then needs no second look.",
+                doc: "Objects only ever come: what an S3 Inventory would change is then not listed live first.",
                 example: "true",
             },
             Key {
@@ -482,7 +482,7 @@ pub static LISTING: Section = Section {
         Key {
             name: "from",
             shape: TEXT,
-            doc: "A file with the listing, instead of a live one: text, JSON lines, CSV. Relative to the rule file.",
+            doc: "A file with the listing, instead of a live one: text, JSON lines, CSV, relative to the rule file; or an S3 Inventory, also in a bucket.",
             example: "\"keys.txt\"",
         },
         Key { name: "endpoint", shape: URL, doc: "The S3 endpoint.", example: "\"http://127.0.0.1:9000\"" },
