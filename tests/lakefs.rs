@@ -143,6 +143,11 @@ async fn each_refusal_says_what_where_and_what_to_do() {
             "lakefs://repo/feat%2Fx\u{1b}/",
             "NotFound: repository `repo` has no branch, tag or commit `feat%2Fx\\u{1b}`\n  [URL] answers 404: ref: not found\n  help: lakectl branch list lakefs://repo",
         ),
+        (
+            "lakefs://repo/../commits/",
+            "NotFound: repository `repo` has no branch, tag or commit `..`\n  help: lakectl branch list lakefs://repo",
+        ),
+        ("lakefs://../repo/main/", "NotFound: there is no repository `..` at [URL]\n  help: lakectl repo list"),
     ] {
         assert_eq!(said(&server, &paths(&lakefs, prefix).await.unwrap_err()), says);
     }

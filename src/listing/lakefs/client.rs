@@ -123,6 +123,9 @@ impl Client {
     /// `Credentials`, `Denied`, `NotFound`, `Usage` as the server refuses; `Throttled` and `Unreachable` after every
     /// retry.
     pub async fn body(&self, ask: Ask<'_>) -> Result<Bytes> {
+        if let Some(what) = ask.climbs() {
+            return Err(self.not_found(ask, what));
+        }
         let path = format!("{}{}", self.settings.endpoint.as_str(), ask.path());
         let mut tries = 0;
         loop {
@@ -316,6 +319,20 @@ impl Ask<'_> {
                 encoded(commit),
                 encoded(path)
             ),
+        }
+    }
+
+    /// What is called `.` or `..`: no name in lakeFS, and in a URL a step to another path.
+    fn climbs(self) -> Option<&'static str> {
+        let is_dots = |name: &str| matches!(name, "." | "..");
+        let (Ask::Repository { repository }
+        | Ask::Commit { repository, .. }
+        | Ask::Objects { repository, .. }
+        | Ask::Object { repository, .. }) = self;
+        match self {
+            _ if is_dots(repository) => Some("repository"),
+            Ask::Commit { reference, .. } if is_dots(reference) => Some("ref"),
+            _ => None,
         }
     }
 
