@@ -131,6 +131,10 @@ fn rewritten(
     let read = &ddl.statement;
     let spans = &read.spans;
     let mut edits = vec![(spans.head.clone(), head(name))];
+    if read.comment != table.comment {
+        let comment = table.comment.as_deref().map(|comment| format!("COMMENT {}", Literal(comment)));
+        edits.push((spans.comment.clone(), comment.unwrap_or_default()));
+    }
     if read.partitioned_by != table.partitioned_by {
         edits.push((
             spans.partitioned_by.clone(),
@@ -444,6 +448,27 @@ TBLPROPERTIES ('a'='b', 'EXTERNAL'='TRUE')"
         assert_eq!(read.format.serde_properties[0].1, "|");
         let read = ddl_in::read(&made(&with_ddl(text, &[]))).unwrap();
         assert_eq!(read.partitioned_by, []);
+    }
+
+    #[test]
+    fn a_comment_of_the_rules_is_the_tables() {
+        for (text, said) in [
+            (
+                "CREATE EXTERNAL TABLE t (id bigint) COMMENT 'old' STORED AS parquet LOCATION 's3://x/'",
+                "(id bigint) COMMENT 'it\\'s new'",
+            ),
+            (
+                "CREATE EXTERNAL TABLE t (id bigint) STORED AS parquet LOCATION 's3://x/'",
+                "(id bigint)\nCOMMENT 'it\\'s new'",
+            ),
+            ("CREATE EXTERNAL TABLE t (id bigint)", "(id bigint)\nCOMMENT 'it\\'s new'\nPARTITIONED BY"),
+        ] {
+            let mut table = with_ddl(text, &[("region", "string")]);
+            table.comment = Some("it's new".to_owned());
+            let made = made(&table);
+            assert!(made.contains(said), "{made}");
+            assert_eq!(ddl_in::read(&made).unwrap().comment, table.comment);
+        }
     }
 
     #[test]

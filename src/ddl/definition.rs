@@ -159,6 +159,10 @@ mod tests {
             table.ddl = Some(UserDdl { path: "t.sql".into(), text: text.to_owned(), statement: read });
             assert_eq!(defined(&table, None), said(&table, None));
             assert_eq!(defined(&table, Some(&projection())), said(&table, Some(&projection())));
+            // What the rule file says beside the statement counts before it.
+            table.comment = Some("of the rules".to_owned());
+            table.properties.push(("of".to_owned(), "the rules".to_owned()));
+            assert_eq!(defined(&table, None), said(&table, None));
         }
     }
 

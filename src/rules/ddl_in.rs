@@ -40,6 +40,8 @@ pub struct CreateTable {
 pub struct Spans {
     /// `CREATE … TABLE … name`, up to the end of the name.
     pub head: Range<usize>,
+    /// `COMMENT '…'` of the table.
+    pub comment: Range<usize>,
     /// `PARTITIONED BY (…)`.
     pub partitioned_by: Range<usize>,
     /// `ROW FORMAT …`, with the serde's properties.
@@ -848,6 +850,7 @@ impl Clauses {
         };
         Spans {
             head,
+            comment: span(Clause::Comment),
             partitioned_by: span(Clause::PartitionedBy),
             row_format: span(Clause::RowFormat),
             stored_as: span(Clause::StoredAs),
