@@ -15,6 +15,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::map::group::{Group, TableGroups};
 use crate::plan::brakes::{self, Braked};
+use crate::plan::catalog::owner;
 use crate::plan::manifest::{self, Desired, Shape};
 use crate::plan::marker::{self, Applied, Marker, manifests_digest};
 use crate::plan::merge::{Published, etag_md5};
@@ -373,10 +374,7 @@ pub(crate) fn foreign_marker(found: &Found, wanted: &Marker, location: &Uri) -> 
     if found.marker.same_owner(wanted) {
         return None;
     }
-    let owner = |marker: &Marker| match &marker.project {
-        Some(project) => format!("table `{}` of project `{}`", Shown(&marker.table), Shown(project)),
-        None => format!("table `{}` of a rule file without a project", Shown(&marker.table)),
-    };
+    let owner = |marker: &Marker| owner::owner(&marker.table, marker.project.as_deref());
     let (theirs, ours) = (owner(&found.marker), owner(wanted));
     Some(
         Error::new(ErrorKind::Ownership, format!("{} belongs to {theirs}", location.shown()))

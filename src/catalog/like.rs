@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use super::Entry;
 use crate::ddl::projection::LOCATION_TEMPLATE;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::catalog::CatalogColumn;
+use crate::plan::catalog::owner::is_view;
+use crate::plan::catalog::{CatalogColumn, TableDefinition};
 use crate::rules::format::{HEADER_LINES, kind_of_serde};
 use crate::rules::given::Definition;
 use crate::rules::table::{Column, Format, FormatKind};
@@ -43,12 +44,9 @@ const PREFIXES_OF_ITS_DATA: [&str; 6] =
 /// `Unsupported` for a view, a table whose files only its own metadata names, and one with two columns of one name.
 pub fn definition(name: &str, entry: Entry) -> Result<Definition> {
     let Entry { table, table_type, .. } = entry;
-    let open_format = table.parameters.iter().find(|(name, _)| name.eq_ignore_ascii_case("table_type"));
-    if let Some(kind) =
-        open_format.map(|(_, kind)| kind.as_str()).or(table_type.as_deref().filter(|kind| kind.contains("VIEW")))
-    {
-        let message = format!("{} is of type `{}`", Shown(name), Shown(kind));
-        let error = Error::new(ErrorKind::Unsupported, message);
+    let view = || is_view(table_type.as_deref()).then_some("a view");
+    if let Some(what) = table.keeps_its_own_list().or_else(view).or_else(|| sparks_own(&table)) {
+        let error = Error::new(ErrorKind::Unsupported, format!("{} is {what}", Shown(name)));
         return Err(error.help("a table whose columns and serde say how its files are read can be taken over"));
     }
     let mut names = BTreeSet::new();
@@ -80,6 +78,16 @@ pub fn definition(name: &str, entry: Entry) -> Result<Definition> {
     })
 }
 
+/// What Spark writes where a catalog cannot hold a table's columns: they are in its own properties then.
+fn sparks_own(table: &TableDefinition) -> Option<&'static str> {
+    let is_stand_in = |columns: &[CatalogColumn]| match columns {
+        [column] => column.name == "col" && column.hive_type == "array<string>",
+        _ => false,
+    };
+    let is_own = table.spark_source().is_some() && is_stand_in(&table.columns);
+    is_own.then_some("a table whose columns only Spark can read")
+}
+
 fn kind(serde: &str, properties: &[(String, String)]) -> FormatKind {
     let is_tabbed = properties.iter().any(|(name, value)| name == "field.delim" && value == "\t");
     match kind_of_serde(serde) {
@@ -98,7 +106,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::Version;
-    use crate::plan::catalog::{Storage, TableDefinition};
+    use crate::plan::catalog::Storage;
 
     fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -168,11 +176,21 @@ mod tests {
 
     #[test]
     fn views_and_tables_of_other_formats_are_refused() {
-        for (parameters, table_type, said) in
-            [(&[][..], "VIRTUAL_VIEW", "VIRTUAL_VIEW"), (&[("table_type", "ICEBERG")][..], "EXTERNAL_TABLE", "ICEBERG")]
-        {
+        let provider = |source| [("spark.sql.sources.provider", source)];
+        for (parameters, table_type, said) in [
+            (&[][..], "VIRTUAL_VIEW", "a view"),
+            (&[("table_type", "ICEBERG")], "EXTERNAL_TABLE", "an Iceberg table"),
+            (&provider("delta"), "EXTERNAL_TABLE", "a Delta table"),
+            (&provider("DELTA"), "MANAGED_TABLE", "a Delta table"),
+            (&provider("hudi"), "EXTERNAL_TABLE", "a Hudi table"),
+        ] {
             let error = definition("db.t", entry(parameters, table_type)).unwrap_err();
-            assert!(error.kind() == ErrorKind::Unsupported && error.message().contains(said), "{error:?}");
+            assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, format!("db.t is {said}").as_str()));
         }
+        assert!(definition("db.t", entry(&provider("parquet"), "MANAGED_TABLE")).is_ok(), "its columns are there");
+        let mut sparks = entry(&provider("csv"), "EXTERNAL_TABLE");
+        sparks.table.columns.truncate(1);
+        (sparks.table.columns[0].name, sparks.table.columns[0].hive_type) = ("col".into(), "array<string>".into());
+        assert!(definition("db.t", sparks).unwrap_err().message().contains("only Spark"));
     }
 }
