@@ -88,3 +88,24 @@ async fn a_table_is_kept_in_a_metastore() {
         here.run("verify", 0).await;
     }
 }
+
+/// What a metastore would refuse at the end of an apply is said at the plan, as the metastore is set.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrower_type_is_refused_at_the_plan() {
+    for generation in [Generation::Three, Generation::Four] {
+        let server = Server::start(generation).await;
+        let database = Metastore::at(server.address).place();
+        let here = Here { folder: tempfile::tempdir().unwrap() };
+        let rules = RULES.replace("DATABASE", &database).replace("ADDRESS", &server.address.to_string());
+        here.file("restitch.toml", &rules);
+        here.file("data/amer/1.csv", "1,2.0\n");
+        here.run("apply --yes --create-database", 0).await;
+        here.file("restitch.toml", &rules.replace("bigint", "int"));
+        let refused = here.run("plan --accept-moves", 3).await;
+        assert!(refused.contains("no narrower types") && refused.contains("columns.id: bigint → int"), "{refused}");
+        assert!(refused.contains("DROP TABLE taxes"), "{refused}");
+        server.take_any_types();
+        here.run("apply --yes --accept-moves", 0).await;
+        here.run("plan --full --detailed-exitcode", 0).await;
+    }
+}

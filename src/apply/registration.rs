@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, EXTERNAL_TABLE, Entry};
 use crate::ddl::{self, ProjectionBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionChange, TableChange, TableDefinition};
-use crate::plan::manifest::{MANIFEST, Shape};
+use crate::plan::manifest::{Shape, directory_of};
 use crate::plan::switch::Reason;
 use crate::plan::{Action, Change, Partition, TablePlan};
 use crate::rules::table::{Column, Partitions, Table};
@@ -86,6 +86,10 @@ pub(super) async fn plan(
     let compares = planning.full || plan.unfinished || plan.adopts || !was_ours || reads_otherwise(&fields);
     if planning.only.is_some() && compares {
         return Ok((planned, vec![whose.only_whole()]));
+    }
+    if fields.iter().any(|field| field.field.starts_with("columns")) {
+        let refused = catalog.refused_types(&entry.table.columns, &planned.definition.columns).await?;
+        refusals.extend(whose.refused_types(&refused));
     }
     if !fields.is_empty() {
         planned.table =
@@ -169,16 +173,16 @@ fn additions<'k>(table: &Table, shape: &Shape, keys: impl Iterator<Item = &'k st
     }
     let add = |key: &str| {
         let partition = Partition::new(shape, &shape.values(key)?);
-        Some(PartitionChange { action: PartitionAction::Add, partition, directory: folder(key), fields: Vec::new() })
+        Some(PartitionChange {
+            action: PartitionAction::Add,
+            partition,
+            directory: directory_of(key).to_owned(),
+            fields: Vec::new(),
+        })
     };
     let mut additions: Vec<PartitionChange> = keys.filter_map(add).collect();
     additions.sort_unstable_by(|a, b| a.directory.cmp(&b.directory));
     additions
-}
-
-/// A manifest's directory.
-fn folder(key: &str) -> String {
-    key.strip_suffix(MANIFEST).unwrap_or(key).to_owned()
 }
 
 /// Holds every partition of the catalog against the manifests.
@@ -218,7 +222,7 @@ async fn compare(
                 continue;
             };
             let values = shape.values(known.key).unwrap_or_default();
-            let folder = folder(known.key);
+            let folder = directory_of(known.key).to_owned();
             let stated = ddl::Partition { location: directory.join(&folder), values };
             let fields = ddl::partition_definition(&planned.definition, &stated).changes(&there);
             if !fields.is_empty() {
@@ -231,9 +235,9 @@ async fn compare(
     }
     drop(pages);
     for (values, known) in known.into_iter().filter(|(_, known)| known.filled) {
-        let (directory, partition) = (folder(known.key), named(shape, &values));
+        let (directory, partition) = (directory_of(known.key).to_owned(), named(shape, &values));
         let add = PartitionChange { action: PartitionAction::Add, partition, directory, fields: Vec::new() };
-        changed.insert(folder(known.key), add);
+        changed.insert(directory_of(known.key).to_owned(), add);
     }
     planned.partitions = changed.into_values().chain(removed).collect();
     Ok(())
@@ -350,6 +354,19 @@ impl Whose<'_> {
         )
     }
 
+    fn refused_types(&self, fields: &[FieldChange]) -> Option<Error> {
+        if fields.is_empty() {
+            return None;
+        }
+        let name = Shown(&self.table.name);
+        let message = format!("{} takes no narrower types for columns of `{name}`", self.catalog.shown());
+        let error = Error::new(ErrorKind::Moves, message);
+        let error = fields.iter().fold(error, |error, field| error.note(field_shown(field)));
+        Some(
+            error.help(format!("drop it there (an external table keeps its files) and apply again: DROP TABLE {name}")),
+        )
+    }
+
     fn no_database(&self) -> Error {
         let message = format!("there is no {}", self.catalog.shown());
         Error::new(ErrorKind::Ownership, message)
@@ -361,7 +378,7 @@ impl Whose<'_> {
 /// What a table that is not ours says of whose it is.
 fn whose(there: &TableDefinition) -> String {
     match there.owner() {
-        Some(owner) => format!("it says that it is {}", Shown(&owner)),
+        Some(owner) => format!("it says that it is {owner}"),
         None => "nothing in it says that restitch made it".to_owned(),
     }
 }

@@ -6,6 +6,7 @@
 
 mod client;
 mod entry;
+mod types;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -24,7 +25,8 @@ use pilota::FastStr;
 use self::client::{Call, Client};
 use super::{Catalog, Entry, Version};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::catalog::{CatalogColumn, PartitionDefinition, TableDefinition};
+use crate::plan::brakes::counted;
+use crate::plan::catalog::{CatalogColumn, FieldChange, PartitionDefinition, TableDefinition};
 use crate::uri::Shown;
 
 /// Partitions of one call. A metastore writes a thousand in seconds, or in minutes when it is busy.
@@ -41,6 +43,9 @@ const MODIFIED: &str = "The table has been modified";
 
 /// How a metastore says that a column may not become of another type.
 const INCOMPATIBLE: &str = "have types incompatible with the existing columns";
+
+/// The metastore's setting for that.
+const DISALLOWS: &str = "metastore.disallow.incompatible.col.type.changes";
 
 /// Partitions that were not done, by their index, with why.
 type Failed = Vec<(usize, Error)>;
@@ -141,7 +146,7 @@ impl Hive {
 
     /// Gives those that are there already.
     async fn add(&self, name: &str, batch: &[Numbered<'_>]) -> Result<Failed> {
-        let what = format!("add {} to {}", counted(batch), self.of(name));
+        let what = format!("add {} to {}", counted(batch.len() as u64, "partition"), self.of(name));
         let fresh = |&(_, definition): &Numbered<'_>| {
             let mut partition = Partition {
                 db_name: Some(FastStr::new(&self.database)),
@@ -187,7 +192,7 @@ impl Hive {
         if altered.is_empty() {
             return Ok(missing);
         }
-        let what = format!("alter {} of {}", counted(&altered), self.of(name));
+        let what = format!("alter {} of {}", counted(altered.len() as u64, "partition"), self.of(name));
         let call = self.client.call(Call::Write, &what, |client| {
             let (database, table) = (FastStr::new(&self.database), FastStr::new(name));
             let (altered, context) = (altered.clone(), context([NO_STATISTICS]));
@@ -198,7 +203,7 @@ impl Hive {
     }
 
     async fn drop(&self, name: &str, keys: &[CatalogColumn], batch: &[(usize, &Vec<String>)]) -> Result<()> {
-        let what = format!("drop {} of {}", counted(batch), self.of(name));
+        let what = format!("drop {} of {}", counted(batch.len() as u64, "partition"), self.of(name));
         let names = batch.iter().map(|(_, values)| entry::partition_name(keys, values)).collect();
         let request = DropPartitionsRequest {
             db_name: FastStr::new(&self.database),
@@ -254,6 +259,26 @@ impl Catalog for Hive {
     /// A metastore refuses it.
     fn changes_partition_keys(&self) -> bool {
         false
+    }
+
+    /// A metastore compares the columns place by place.
+    async fn refused_types(&self, there: &[CatalogColumn], stated: &[CatalogColumn]) -> Result<Vec<FieldChange>> {
+        let pairs = there.iter().zip(stated);
+        let refused: Vec<FieldChange> = pairs.filter_map(|(old, new)| types::refused(old, new)).collect();
+        if refused.is_empty() {
+            return Ok(refused);
+        }
+        let what = format!("read the setting {DISALLOWS}");
+        let call = self.client.call(Call::Read, &what, |client| async move {
+            client.get_config_value(FastStr::from_static_str(DISALLOWS), FastStr::from_static_str("true")).await
+        });
+        match call.await {
+            Ok(set) if set.eq_ignore_ascii_case("false") => Ok(Vec::new()),
+            Ok(_) => Ok(refused),
+            // One that does not tell is asked by the update itself.
+            Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Denied) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     fn shown(&self) -> String {
@@ -349,10 +374,9 @@ impl Catalog for Hive {
         });
         match call.await {
             Err(error) if error.message().contains(MODIFIED) => changed("was changed meanwhile"),
-            Err(error) if error.message().contains(INCOMPATIBLE) => Err(error.help(
-                "drop the table there and apply again, or have the metastore run with \
-                 metastore.disallow.incompatible.col.type.changes=false",
-            )),
+            Err(error) if error.message().contains(INCOMPATIBLE) => Err(error.help(format!(
+                "drop the table there and apply again, or have the metastore run with {DISALLOWS}=false"
+            ))),
             outcome => outcome,
         }
     }
@@ -451,13 +475,6 @@ where
         }
     }
     Ok(failed)
-}
-
-fn counted<T>(partitions: &[T]) -> String {
-    match partitions.len() {
-        1 => "1 partition".to_owned(),
-        count => format!("{count} partitions"),
-    }
 }
 
 fn context<'a>(properties: impl IntoIterator<Item = (&'a str, &'a str)>) -> EnvironmentContext {

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::catalog::{PartitionDefinition, TableDefinition};
+use crate::plan::catalog::{CatalogColumn, FieldChange, PartitionDefinition, TableDefinition};
 #[cfg(feature = "glue")]
 use crate::rules::table::Access;
 use crate::rules::table::{CatalogService, CatalogSettings};
@@ -133,6 +133,11 @@ pub trait Catalog: Debug + Send + Sync {
     /// Whether an update may give a table other partition keys.
     fn changes_partition_keys(&self) -> bool {
         true
+    }
+
+    /// Those of the columns whose change of type an update would be refused for, as this catalog is set.
+    async fn refused_types(&self, _there: &[CatalogColumn], _stated: &[CatalogColumn]) -> Result<Vec<FieldChange>> {
+        Ok(Vec::new())
     }
 
     /// Requests so far, those tried again among them.

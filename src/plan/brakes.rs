@@ -76,7 +76,7 @@ impl Braked<'_> {
                 ),
             )
             .note(format!("it matches {}", Shown(source(matcher))))
-            .note(format!("{} published", counted(count, "line is", "lines are")))
+            .note(format!("{} published", are(count)))
             .help(format!("look at the listing first; if it is right: --allow-empty={table}:{number}"))
         };
         silent.map(|(rule, _)| error(rule.number, rule.line, &rule.matcher)).collect()
@@ -108,7 +108,7 @@ impl Braked<'_> {
         );
         let found = |(rule, taken): (&crate::rules::table::Rule, &u64)| {
             let (number, line) = (rule.number, rule.line);
-            format!("rule {number} ({}:{line}) found {}", self.file, counted(*taken, "object", "objects"))
+            format!("rule {number} ({}:{line}) found {}", self.file, counted(*taken, "object"))
         };
         let mut error = Error::new(ErrorKind::Brake, message);
         for note in self.table.rules.iter().zip(self.taken_by_rule).take(8).map(found) {
@@ -116,7 +116,7 @@ impl Braked<'_> {
         }
         Some(
             error
-                .note(format!("{} published", counted(self.before.lines, "line is", "lines are")))
+                .note(format!("{} published", are(self.before.lines)))
                 .help(format!("look at the listing first; if it is right: --allow-removals={name}")),
         )
     }
@@ -176,8 +176,14 @@ fn percent(part: u64, whole: u64) -> u64 {
     if part >= whole { 100 } else { ((part as f64 * 100.0 / whole as f64).round() as u64).min(99) }
 }
 
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+/// `1 line is`, `1,204 lines are`
+fn are(lines: u64) -> String {
+    format!("{} {}", counted(lines, "line"), if lines == 1 { "is" } else { "are" })
+}
+
+/// `1 line`, `1,204 lines`
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// `1,204,331`

@@ -18,6 +18,11 @@ use crate::value::{PartitionType, PartitionValue, hive_escape, hive_unescape};
 /// The base name of every manifest.
 pub const MANIFEST: &str = "symlink.txt";
 
+/// The directory of a manifest's key, with its last slash; empty at the location itself.
+pub fn directory_of(key: &str) -> &str {
+    key.strip_suffix(MANIFEST).unwrap_or(key)
+}
+
 /// The base name of the marker, which lies in the location itself. Engines skip a file whose name begins with `_`.
 pub const MARKER: &str = "_restitch.json";
 

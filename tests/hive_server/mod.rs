@@ -62,6 +62,8 @@ struct State {
     generation: Generation,
     databases: HashSet<String>,
     tables: Tables,
+    /// `metastore.disallow.incompatible.col.type.changes` is false.
+    takes_any_types: bool,
     script: Option<Box<Script>>,
     calls: Vec<String>,
 }
@@ -71,7 +73,7 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (databases, tables) = (HashSet::new(), BTreeMap::new());
-        let state = State { generation, databases, tables, script: None, calls: Vec::new() };
+        let state = State { generation, databases, tables, takes_any_types: false, script: None, calls: Vec::new() };
         let state = Arc::new(Mutex::new(state));
         let service = Service(state.clone());
         let task = tokio::spawn(async move {
@@ -83,6 +85,11 @@ impl Server {
 
     pub fn set_script(&self, script: impl FnMut(&str, &mut Tables) -> Option<Fault> + Send + 'static) {
         self.state.lock().unwrap().script = Some(Box::new(script));
+    }
+
+    /// From now on a column may become of any type.
+    pub fn take_any_types(&self) {
+        self.state.lock().unwrap().takes_any_types = true;
     }
 
     /// Names of the calls so far.
@@ -168,6 +175,11 @@ impl State {
                 self, GetDatabase, ThriftHiveMetastoreGetDatabaseResultSend, self.database(&args.name),
                 NoSuchObject(NoSuchObjectException) is O1, Meta(MetaException) is O2
             ),
+            Request::GetConfigValue(args) => {
+                assert_eq!(args.name, "metastore.disallow.incompatible.col.type.changes");
+                let set = FastStr::from((!self.takes_any_types).to_string());
+                answer!(self, GetConfigValue, ThriftHiveMetastoreGetConfigValueResultSend, Ok::<_, Raised>(set))
+            }
             Request::CreateDatabase(args) => answer!(
                 self, CreateDatabase, ThriftHiveMetastoreCreateDatabaseResultSend, self.create_database(&args.database),
                 AlreadyExists(AlreadyExistsException) is O1, Meta(MetaException) is O3
@@ -292,7 +304,7 @@ impl State {
         table: Table,
         context: &EnvironmentContext,
     ) -> Result<(), Raised> {
-        let compares = self.generation == Generation::Four;
+        let (compares, takes_any_types) = (self.generation == Generation::Four, self.takes_any_types);
         let absent = |_| Raised::InvalidOperation(format!("Table {database}.{name} does not exist"));
         let held = self.held(database, name).map_err(absent)?;
         let property = |name: &str| context.properties.as_ref().and_then(|properties| properties.get(name));
@@ -311,6 +323,14 @@ impl State {
         };
         if typed(&held.table) != typed(&table) {
             return Err(Raised::InvalidOperation("partition keys can not be changed.".into()));
+        }
+        let narrows =
+            columns(&held.table).zip(columns(&table)).find(|(old, new)| is_narrower(&old.r#type, &new.r#type));
+        if let Some((_, new)) = narrows.filter(|_| !takes_any_types) {
+            let column = new.name.as_deref().unwrap_or_default();
+            return Err(Raised::InvalidOperation(format!(
+                "The following columns have types incompatible with the existing columns in their respective positions :\n{column}"
+            )));
         }
         held.table = table;
         without_slash(&mut held.table.sd);
@@ -423,4 +443,16 @@ fn without_slash(sd: &mut Option<StorageDescriptor>) {
     if let Some(location) = location {
         *location = FastStr::new(location.trim_end_matches('/'));
     }
+}
+
+fn columns(table: &Table) -> impl Iterator<Item = &FieldSchema> {
+    table.sd.iter().flat_map(|storage| storage.cols.iter().flatten())
+}
+
+/// Of integers; a real metastore refuses more.
+fn is_narrower(old: &Option<FastStr>, new: &Option<FastStr>) -> bool {
+    let place = |name: &Option<FastStr>| {
+        ["tinyint", "smallint", "int", "bigint"].iter().position(|it| Some(*it) == name.as_deref())
+    };
+    place(old).zip(place(new)).is_some_and(|(old, new)| new < old)
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hive_metastore::{
-    AlreadyExistsException, InvalidObjectException, InvalidOperationException, MetaException, NoSuchObjectException,
-    ThriftHiveMetastoreClient, ThriftHiveMetastoreClientBuilder,
+    AlreadyExistsException, ConfigValSecurityException, InvalidObjectException, InvalidOperationException,
+    MetaException, NoSuchObjectException, ThriftHiveMetastoreClient, ThriftHiveMetastoreClientBuilder,
 };
 use pilota::FastStr;
 use pilota::thrift::{ApplicationException, ApplicationExceptionKind};
@@ -262,6 +262,7 @@ kinds! {
     AlreadyExistsException is Conflict;
     InvalidObjectException is Usage;
     InvalidOperationException is Unsupported;
+    ConfigValSecurityException is Denied;
     MetaException is Unsupported;
 }
 
@@ -280,6 +281,7 @@ macro_rules! methods {
 
 methods! {
     ThriftHiveMetastoreGetDatabaseException: O1 O2;
+    ThriftHiveMetastoreGetConfigValueException: O1;
     ThriftHiveMetastoreCreateDatabaseException: O1 O2 O3;
     ThriftHiveMetastoreGetTableException: O1 O2;
     ThriftHiveMetastoreGetTableReqException: O1 O2;

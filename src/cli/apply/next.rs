@@ -4,6 +4,7 @@ use crate::cli::Output;
 use crate::cli::plan::show::places;
 use crate::ddl::{self, ProjectionBuilder, Statement, TableName};
 use crate::error::{Error, Result};
+use crate::plan::manifest::directory_of;
 use crate::plan::switch::Reason;
 use crate::plan::{Action, Change, Kind, Requirement, TablePlan};
 use crate::rules::table::{Engine, Partitions, Rules, Table};
@@ -149,6 +150,5 @@ fn statements(table: &Table, plan: &TablePlan) -> Result<Vec<Statement>> {
 }
 
 fn partition(change: &Change, location: &Uri) -> ddl::Partition {
-    let directory = &change.key[..change.key.rfind('/').map_or(0, |slash| slash + 1)];
-    ddl::Partition { values: change.partition.values(), location: location.join(directory) }
+    ddl::Partition { values: change.partition.values(), location: location.join(directory_of(&change.key)) }
 }
