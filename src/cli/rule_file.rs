@@ -1,11 +1,17 @@
 //! The rule file as every command reads it: found, read, parsed, what it names elsewhere fetched, and its mistakes shown.
 
+#[cfg(feature = "lakefs")]
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::Global;
-use crate::catalog;
+use crate::catalog::{self, Catalogs};
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "lakefs")]
+use crate::listing::lakefs::LakeFs;
 use crate::rules::diagnostic::{self, Lines};
+#[cfg(feature = "lakefs")]
+use crate::rules::table::Access;
 use crate::rules::table::Rules;
 use crate::rules::{self, Definition, Diagnostic, Given, Like, Loaded, Repository, Severity};
 use crate::uri::{Bucket, Shown, Uri};
@@ -36,13 +42,14 @@ impl RuleFile {
         let folder = absolute.parent().unwrap_or(Path::new("/"));
         let read = |ddl: &Path| std::fs::read_to_string(ddl).map_err(|error| Error::io(shown(ddl), error));
         let mut loaded = rules::load_with(&text, path, folder, &read, &given);
+        let mut elsewhere = Elsewhere::default();
         while !(loaded.lacking.is_empty() && loaded.lacking_namespaces.is_empty()) {
             for repository in loaded.lacking_namespaces {
-                let namespace = namespace(&repository).await;
+                let namespace = elsewhere.namespace(&repository).await;
                 given.place(repository, namespace);
             }
             for like in loaded.lacking {
-                let definition = definition(&like).await;
+                let definition = elsewhere.definition(&like).await;
                 given.define(like, definition);
             }
             loaded = rules::load_with(&text, path, folder, &read, &given);
@@ -99,41 +106,60 @@ pub async fn load_from(path: &Path) -> Result<Rules> {
     RuleFile::read(path).await?.into_rules()
 }
 
-/// The definition that `like` names, from where it is.
-///
-/// # Errors
-/// `NotFound` where there is none; `Unsupported` for one that cannot be taken over; those of reaching it.
-pub async fn definition(like: &Like) -> Result<Definition> {
-    match like {
-        #[cfg(feature = "lakefs")]
-        Like::LakeFs { uri, access } => crate::listing::lakefs::LakeFs::open(access)?.definition(uri).await,
-        #[cfg(not(feature = "lakefs"))]
-        Like::LakeFs { uri, .. } => Err(crate::listing::sources::without_feature(uri, "lakefs")),
-        Like::Catalog { settings, table } => {
-            let catalog = catalog::open(settings).await?;
-            match catalog.table(table).await? {
-                Some(entry) => catalog::like::definition(table, entry),
-                None => {
-                    let message = format!("there is no table `{}` in {}", Shown(table), catalog.shown());
-                    Err(Error::new(ErrorKind::NotFound, message))
+/// The places that a rule file names, each opened once.
+#[derive(Debug, Default)]
+pub struct Elsewhere {
+    catalogs: Catalogs,
+    #[cfg(feature = "lakefs")]
+    lakes: HashMap<Access, LakeFs>,
+}
+
+impl Elsewhere {
+    /// The definition that `like` names, from where it is.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none; `Unsupported` for one that cannot be taken over; those of reaching it.
+    pub async fn definition(&mut self, like: &Like) -> Result<Definition> {
+        match like {
+            #[cfg(feature = "lakefs")]
+            Like::LakeFs { uri, access } => self.lake(access)?.definition(uri).await,
+            #[cfg(not(feature = "lakefs"))]
+            Like::LakeFs { uri, .. } => Err(crate::listing::sources::without_feature(uri, "lakefs")),
+            Like::Catalog { settings, table } => {
+                let catalog = self.catalogs.open(settings).await?;
+                match catalog.table(table).await? {
+                    Some(entry) => catalog::like::definition(table, entry),
+                    None => {
+                        let message = format!("there is no table `{}` in {}", Shown(table), catalog.shown());
+                        Err(Error::new(ErrorKind::NotFound, message))
+                    }
                 }
             }
         }
     }
-}
 
-/// Where a repository keeps its objects.
-///
-/// # Errors
-/// `NotFound` where there is none; those of reaching it.
-pub async fn namespace(repository: &Repository) -> Result<Uri> {
+    /// Where a repository keeps its objects.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none; those of reaching it.
+    pub async fn namespace(&mut self, repository: &Repository) -> Result<Uri> {
+        #[cfg(feature = "lakefs")]
+        return self.lake(&repository.access)?.storage_namespace(&repository.name).await;
+        #[cfg(not(feature = "lakefs"))]
+        Err(crate::listing::sources::without_feature(
+            &Uri::new(Bucket::new(crate::uri::Scheme::LakeFs, &repository.name), ""),
+            "lakefs",
+        ))
+    }
+
     #[cfg(feature = "lakefs")]
-    return crate::listing::lakefs::LakeFs::open(&repository.access)?.storage_namespace(&repository.name).await;
-    #[cfg(not(feature = "lakefs"))]
-    Err(crate::listing::sources::without_feature(
-        &Uri::new(Bucket::new(crate::uri::Scheme::LakeFs, &repository.name), ""),
-        "lakefs",
-    ))
+    fn lake(&mut self, access: &Access) -> Result<&LakeFs> {
+        use std::collections::hash_map::Entry;
+        Ok(match self.lakes.entry(access.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(LakeFs::open(access)?),
+        })
+    }
 }
 
 /// The object that an argument names: a URI, or a local file's path.

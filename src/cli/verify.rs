@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use super::plan::draw::{self, Drawn, DrawnTable};
 use super::plan::iso;
-use super::plan::show::counted;
 use super::show::{ERROR, HELP, STRONG};
 use super::{Exit, Global, Output, rule_file};
 use crate::apply::planning::Planning;
@@ -18,7 +17,7 @@ use crate::apply::registration::field_shown;
 use crate::apply::verify::{Finding, Seen, What};
 use crate::ddl::{self, TableName};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::brakes::{Allowed, grouped};
+use crate::plan::brakes::{Allowed, counted, grouped};
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, PartitionChange, TableChange};
 use crate::plan::switch::Reason;
 use crate::plan::{Counts, Kind, Requirement};
@@ -77,7 +76,8 @@ pub async fn run(global: &Global, args: &VerifyArgs) -> Result<Exit> {
     let rules = rule_file::load(global).await?;
     let sources = global.sources(&rules).await?;
     let seen = Seen::default();
-    let drawn = draw::draw(global, &rules, &sources, everything_allowed(&rules), seen.each(), None, true).await?;
+    let looks = draw::Looks { relist: true, beside: false };
+    let drawn = draw::draw(global, &rules, &sources, everything_allowed(&rules), seen.each(), None, looks).await?;
     let there = seen.there(&drawn.listed, &sources);
     let mut issues = Vec::new();
     for table in &drawn.tables {

@@ -12,7 +12,7 @@ use crate::catalog::Catalogs;
 use crate::cli::ask::unless_interrupted;
 use crate::cli::plan::draw::{self, Drawn};
 use crate::cli::plan::{refuse, show};
-use crate::cli::rule_file::{self, RuleFile};
+use crate::cli::rule_file::{Elsewhere, RuleFile};
 use crate::cli::{Exit, Global, Output, apply};
 use crate::ddl;
 use crate::error::{Error, ErrorKind, Result};
@@ -47,23 +47,30 @@ pub async fn run(global: &Global, args: &CreateSymlinkArgs) -> Result<Exit> {
         let sources = global.sources(&rules).await?;
         let planning = planning(args, &rules, &sources).await?;
         let run = (!args.dry_run).then_some(&options);
-        draw::draw(global, &rules, &sources, planning, || (), run, false).await
+        // There is no rule file that the tables beside could have left.
+        let looks = draw::Looks { relist: false, beside: false };
+        draw::draw(global, &rules, &sources, planning, || (), run, looks).await
     };
     let mut drawn = unless_interrupted(global, draw).await?;
     for table in &mut drawn.tables {
         table.refusals = std::mem::take(&mut table.refusals).into_iter().map(of_printed).collect();
     }
-    let nothing = nothing_there(args, &drawn);
-    if !args.dry_run && nothing.is_none() {
+    let mut out = Output::text();
+    if let Some(error) = nothing_there(args, &drawn).filter(|_| !drawn.is_refused()) {
+        // What was left out may tell why.
+        show::left_out(&mut out, &drawn, global.verbose > 0)?;
+        out.flush()?;
+        return Err(error);
+    }
+    if !args.dry_run {
         return apply::publish(global, &rules, drawn, &options, true).await;
     }
-    let mut out = Output::text();
     show::show(&mut out, &drawn, global.verbose > 0)?;
     out.flush()?;
     if drawn.is_refused() {
         refuse(global, drawn)?;
     }
-    nothing.map_or(Ok(Exit::Done), Err)
+    Ok(Exit::Done)
 }
 
 /// The rule file's text, for the partition keys that the table has now, and what was fetched for it.
@@ -78,7 +85,8 @@ async fn rule_text(global: &Global, args: &CreateSymlinkArgs) -> Result<(String,
     }
     // What is wrong with the repository is said in lakeFS's own words, not in those of a rule file.
     let repository = Repository { name: args.repo.clone(), access: Access::default() };
-    let namespace = rule_file::namespace(&repository).await?;
+    let mut elsewhere = Elsewhere::default();
+    let namespace = elsewhere.namespace(&repository).await?;
     let database = args.to_schema.as_ref().unwrap_or(&args.from_schema).to_lowercase();
     let table = args.to_table.as_ref().unwrap_or(&args.from_table).to_lowercase();
     let source = format!("{}.{}", args.from_schema.to_lowercase(), args.from_table.to_lowercase());
@@ -125,7 +133,7 @@ async fn rule_text(global: &Global, args: &CreateSymlinkArgs) -> Result<(String,
     let wrong = |(message, _)| Error::new(ErrorKind::Usage, message);
     let described = source;
     let source = Like::parse(&like, &[], settings.as_ref()).map_err(wrong)?;
-    let definition = rule_file::definition(&source).await?;
+    let definition = elsewhere.definition(&source).await?;
     if definition.format.is_none() {
         let message = format!("`{}` does not say how its rows are read: it has no serde", Shown(&described));
         return Err(Error::new(ErrorKind::Unsupported, message)

@@ -30,6 +30,15 @@ use crate::uri::{Scheme, Uri};
 /// Tables planned at once.
 pub(super) const TABLES: usize = 8;
 
+/// What is looked at, though the plan may not need it.
+#[derive(Clone, Copy, Debug)]
+pub struct Looks {
+    /// The listing, where nothing can have changed since the last apply.
+    pub relist: bool,
+    /// What lies beside the tables: some may have left the file.
+    pub beside: bool,
+}
+
 /// A plan, and all that is said of it.
 pub struct Drawn {
     /// When the listing was true, in seconds since 1970.
@@ -114,7 +123,7 @@ pub async fn draw<A: Also>(
     mut planning: Planning,
     also: impl Fn() -> A + Send + 'static,
     run: Option<&Options>,
-    relist: bool,
+    looks: Looks,
 ) -> Result<Drawn> {
     let locations = rules.tables.iter().map(current::publishable).collect::<Result<Vec<&Uri>>>()?;
     // An older listing must never undo what a newer one published: markers first, then the listing.
@@ -128,7 +137,8 @@ pub async fn draw<A: Also>(
     for table in &rules.tables {
         registered.push(catalogs.open_any(table.catalog.as_ref()).await?);
     }
-    let folders = stream::iter(Beside::all(rules, &open));
+    let folders = if looks.beside { Beside::all(rules, &open) } else { Vec::new() };
+    let folders = stream::iter(folders);
     let gone = folders.then(async |folder| folder.left(rules.project.as_deref()).await).concat();
     let places = stream::iter(locations.iter().zip(&open).zip(registered))
         .map(|((location, store), catalog)| place(location, store.clone(), catalog, run))
@@ -137,7 +147,7 @@ pub async fn draw<A: Also>(
     let (gone, places) = futures::future::join(gone, places).await;
     let places = places?;
     (planning.inputs, planning.now) = (inputs(rules, sources).await?, mapped::now_s());
-    if !relist
+    if !looks.relist
         && planning.inputs.is_some()
         && let Some(tables) = unchanged(rules, &places, &planning).await?
     {

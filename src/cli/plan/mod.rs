@@ -103,7 +103,8 @@ pub(super) async fn draw_all(
     let unmatched = Unmatched::create(args.unmatched.as_deref())?;
     let sources = global.sources(rules).await?;
     let relist = args.unmatched.is_some() || planning.full || planning.adopt;
-    let drawn = draw::draw(global, rules, &sources, planning.clone(), unmatched.each(), run, relist).await?;
+    let looks = draw::Looks { relist, beside: true };
+    let drawn = draw::draw(global, rules, &sources, planning.clone(), unmatched.each(), run, looks).await?;
     unmatched.finish()?;
     confirm::confirmed(global, rules, &sources, planning, drawn, run).await
 }

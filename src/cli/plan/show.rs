@@ -11,7 +11,7 @@ use crate::cli::Output;
 use crate::cli::show::{ADDED, DIM, REMOVED, STRONG, WARNING};
 use crate::error::Result;
 use crate::map::Why;
-use crate::plan::brakes::grouped;
+use crate::plan::brakes::{counted, grouped};
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, TableChange};
 use crate::plan::cost::Cost;
 use crate::plan::manifest::Shape;
@@ -339,7 +339,7 @@ fn difference(action: Action, added: u64, removed: u64) -> String {
 }
 
 /// What no table took, by reason and shape, with an example of each.
-fn left_out(out: &mut Output, drawn: &Drawn, all: bool) -> Result<()> {
+pub fn left_out(out: &mut Output, drawn: &Drawn, all: bool) -> Result<()> {
     let mut reasons: Vec<(Why, u64)> = drawn.left_out.reasons().filter(|(why, _)| *why != Why::Unmatched).collect();
     reasons.extend(drawn.left_out.reasons().filter(|(why, _)| *why == Why::Unmatched));
     let mut rows: Vec<[String; 4]> = Vec::new();
@@ -612,11 +612,6 @@ pub fn places(engines: &[Engine]) -> String {
     names.sort_unstable();
     names.dedup();
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(" and ")) }
-}
-
-/// `1,204 lines`
-pub fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{} {what}s", grouped(count)) }
 }
 
 /// `9 s`; nothing for what took less than one.
