@@ -63,6 +63,11 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// What was counted, once nothing comes any more: the addresses go.
+    fn counted(self) -> Shared {
+        Shared { paths: HashMap::new(), ..self }
+    }
+
     /// Takes over what another one counted, of objects that came later.
     fn merge(&mut self, other: Shared) {
         let differs = |(address, path): &(u64, u64)| self.paths.get(address).is_some_and(|own| own != path);
@@ -171,7 +176,7 @@ pub async fn all_by<A: Also>(
                 lakes.push(lake.clone());
             }
         }
-        Ok(MappedTable { lakes, groups, traps, trapped, shared })
+        Ok(MappedTable { lakes, groups, traps, trapped, shared: shared.counted() })
     };
     let tables = rules.tables.iter().zip(groups).zip(counted).map(of_table).collect::<Result<_>>()?;
     let as_of = surveyed.listed.iter().filter_map(|listed| listed.as_of).min().unwrap_or(now).min(now);

@@ -29,8 +29,6 @@ pub struct Registered {
     pub partitions: u64,
     /// Partitions removed.
     pub removed: u64,
-    /// Requests that this took.
-    pub requests: u64,
 }
 
 /// Whether a plan that was saved still fits.
@@ -68,7 +66,6 @@ pub(super) async fn carry_out(
     check: impl Fn() -> Result<()>,
 ) -> Result<Registered> {
     let (Some(catalog), Some(planned)) = (catalog, &plan.catalog) else { return Ok(Registered::default()) };
-    let before = catalog.requests();
     let mut done = Registered::default();
     if planned.creates_database {
         check()?;
@@ -96,7 +93,6 @@ pub(super) async fn carry_out(
     if table_last {
         done.tables += u64::from(write_table(catalog, planned, &check).await?);
     }
-    done.requests = catalog.requests() - before;
     Ok(done)
 }
 

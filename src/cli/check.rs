@@ -1,5 +1,7 @@
 //! `restitch check`: every mistake in the rule file, its tests, what its rules list, the traps that they alone show.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::rule_file::RuleFile;
@@ -10,6 +12,7 @@ use crate::apply::mapped::{self, Mapped};
 use crate::error::{Error, ErrorKind, Result};
 use crate::map::shadow::{self, Shadowed};
 use crate::map::tests::{self, Got, TestOutcome};
+use crate::plan::brakes::counted;
 use crate::plan::traps::{Finding, Level, On, Traps};
 use crate::rules::diagnostic::Lines;
 use crate::rules::excerpt::{WIDTH, shortened, wrapped};
@@ -300,9 +303,11 @@ fn shown_values(values: &[(String, Option<String>)]) -> String {
 /// Warnings of one trap for the same readers put together: at the first place, with the lines of the others.
 fn gathered(diagnostics: &[Diagnostic], lines: &Lines<'_>) -> Vec<Diagnostic> {
     let mut out: Vec<(Diagnostic, Vec<u32>)> = Vec::new();
+    let mut first: HashMap<&[String], usize> = HashMap::new();
     for one in diagnostics {
         let is_trap = one.severity == Severity::Warning && one.notes.iter().any(|note| note.starts_with("trap `"));
-        match out.iter_mut().find(|(known, _)| is_trap && known.severity == one.severity && known.notes == one.notes) {
+        let known = if is_trap { *first.entry(&one.notes).or_insert(out.len()) } else { out.len() };
+        match out.get_mut(known) {
             Some((_, others)) => others.push(lines.line(one.span.start)),
             None => out.push((one.clone(), Vec::new())),
         }
@@ -449,10 +454,6 @@ fn table_trap(table: &Table, finding: &Finding, lines: &Lines<'_>) -> Diagnostic
 fn reason(reason: &str, readers: &[Engine]) -> String {
     let readers: Vec<String> = readers.iter().map(|reader| engine_name(*reader)).collect();
     format!("{}: {reason}", readers.join(", "))
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn trap_name(name: &str) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ask::{ask, unless_interrupted};
 use super::plan::args::LockingArgs;
-use super::plan::show::{columns, counted, left, places, shown};
+use super::plan::show::{columns, left, places, shown};
 use super::show::{ADDED, REMOVED, STRONG};
 use super::{Exit, Global, Output, rule_file};
 use crate::apply::interrupt::Interrupt;
@@ -15,7 +15,7 @@ use crate::catalog::{Catalog, Catalogs};
 use crate::ddl::{self, TableName};
 use crate::error::Result;
 use crate::listing::Sources;
-use crate::plan::brakes::grouped;
+use crate::plan::brakes::{counted, grouped};
 use crate::rules::table::{Engine, Partitions, Rules, Table};
 use crate::store::{Store, Stores};
 

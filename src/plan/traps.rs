@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::brakes::grouped;
+use super::brakes::counted;
 use super::manifest::Shape;
 use crate::error::{Error, ErrorKind};
 use crate::rules::format;
@@ -74,8 +74,7 @@ impl Trap {
 
     /// `3 lines`, `1 partition`: how many of what it is seen on.
     pub fn counted(&self, count: u64) -> String {
-        let what = if self.on == On::Partition { "partition" } else { "line" };
-        format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+        counted(count, if self.on == On::Partition { "partition" } else { "line" })
     }
 
     /// The trap called so.

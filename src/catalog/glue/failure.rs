@@ -10,7 +10,7 @@ use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use super::Glue;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind};
-use crate::listing::s3::asked::Asked;
+use crate::listing::s3::asked::{Asked, made_of};
 use crate::listing::s3::watch::Watch;
 use crate::uri::Shown;
 
@@ -58,10 +58,7 @@ impl Failure<'_> {
             }
             _ => asked.unanswered(&error, || "or name a profile:\n[catalog]\nprofile = \"…\"".to_owned()),
         };
-        match error.into_source() {
-            Ok(source) => made.source(source),
-            Err(error) => made.source(error),
-        }
+        made_of(made, error)
     }
 
     /// The error of one partition in an answer about many.

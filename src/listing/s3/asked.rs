@@ -31,6 +31,17 @@ pub(crate) struct Asked<'a> {
     pub try_timeout: Duration,
 }
 
+/// `made` of `error`, which goes along as its source.
+pub(crate) fn made_of<E>(made: Error, error: SdkError<E, HttpResponse>) -> Error
+where
+    E: StdError + Send + Sync + 'static,
+{
+    match error.into_source() {
+        Ok(source) => made.source(source),
+        Err(error) => made.source(error),
+    }
+}
+
 impl Asked<'_> {
     /// The error to show for a request that has no answer; `settings` says what else may help one without credentials.
     pub fn unanswered<E>(&self, error: &SdkError<E, HttpResponse>, settings: impl FnOnce() -> String) -> Error

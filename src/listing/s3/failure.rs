@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use super::asked::{Asked, cause};
+use super::asked::{Asked, cause, made_of};
 use super::connection::{Connection, is_elsewhere};
 use super::document::Unreadable;
 use super::watch::Watch;
@@ -78,10 +78,7 @@ impl Failure<'_> {
                 None => asked.unanswered(&error, || self.settings()),
             },
         };
-        match error.into_source() {
-            Ok(source) => made.source(source),
-            Err(error) => made.source(error),
-        }
+        made_of(made, error)
     }
 
     fn asked(&self) -> Asked<'_> {
