@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use super::draw::{Drawn, DrawnTable};
 use super::partial::{self, Partial};
-use super::show::counted;
 use crate::apply::Options;
 use crate::apply::planning::Planning;
 use crate::cli::Global;
 use crate::error::Result;
 use crate::listing::Sources;
+use crate::plan::brakes::counted;
 use crate::plan::{self, Kind, TablePlan};
 use crate::rules;
 use crate::rules::table::{Rules, Table};

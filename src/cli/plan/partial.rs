@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::draw::{Drawn, DrawnTable, TABLES, draw_table, place};
-use super::show::counted;
 use crate::apply::Options;
 use crate::apply::current;
 use crate::apply::mapped::{self, Also, Mapped};
@@ -16,6 +15,7 @@ use crate::cli::{Global, Progress};
 use crate::error::Result;
 use crate::listing::{Sources, touched};
 use crate::map::{Mapper, Program};
+use crate::plan::brakes::counted;
 use crate::rules::table::Rules;
 use crate::rules::wanted::Wanted;
 use crate::rules::{self, invert, only};

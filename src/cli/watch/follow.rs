@@ -15,13 +15,13 @@ use crate::apply::{Done, mapped, random_id};
 use crate::cli::apply::written_by;
 use crate::cli::ask::unless_interrupted;
 use crate::cli::plan::partial::{self, Hints, Partial};
-use crate::cli::plan::show::counted;
 use crate::cli::plan::{draw_all, iso};
 use crate::cli::{Exit, Global, Output, rule_file, show};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::sqs::{MAX_WAIT, Message, Sqs};
 use crate::events::{self, Said};
 use crate::map::Program;
+use crate::plan::brakes::counted;
 use crate::rules::table::Rules;
 use crate::uri::{Shown, Uri};
 
