@@ -1,9 +1,11 @@
-//! Local folders as a store: compare and rename under a lock on the directory, and everything synced in the end.
+//! Local folders as a store: compare and rename under a lock on the directory, and everything synced in the end. What must
+//! be new is made without a name and then linked, where the system can: that is one step by itself and needs no lock.
 //!
 //! ETags are opaque: a write's time to the nanosecond, the size, the inode; so a listing reads no file. Nothing is left
-//! behind but the files written: the lock is on the directory itself, and a write that was killed leaves one
-//! `.restitch.tmp`, which engines skip, listings leave out and the next write or delete there replaces.
+//! behind but the files written: the lock is on the directory itself, and a write over something that was killed leaves one
+//! `.restitch.tmp`, which engines skip, listings leave out and the next such write or delete there replaces.
 
+mod nameless;
 mod threads;
 mod unsettled;
 
@@ -17,6 +19,7 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
+use self::nameless::{Made, Nameless};
 use self::threads::Threads;
 use self::unsettled::Unsettled;
 use super::{Condition, ETag, Store, Stored, Traits, Written, conflict};
@@ -41,6 +44,7 @@ pub struct Folder {
     page_size: usize,
     unsettled: Arc<Unsettled>,
     threads: Arc<Threads>,
+    nameless: Arc<Nameless>,
 }
 
 impl Folder {
@@ -59,8 +63,14 @@ impl Folder {
             return Err(error.help("write it without `//`, `.` and `..`"));
         }
         let root = path_of(directory);
-        let (unsettled, threads) = (Arc::default(), Arc::default());
-        Ok(Folder { folds_case: folds_case(&root), root, page_size: 4_096, unsettled, threads })
+        Ok(Folder {
+            folds_case: folds_case(&root),
+            root,
+            page_size: 4_096,
+            unsettled: Arc::default(),
+            threads: Arc::default(),
+            nameless: Arc::default(),
+        })
     }
 
     /// Keys a page, at least 1.
@@ -77,9 +87,13 @@ impl Folder {
         self
     }
 
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Folder) -> T + Send + 'static) -> T {
+    async fn blocking<T: Send + 'static>(
+        &self,
+        most: usize,
+        work: impl FnOnce(&Folder) -> T + Send + 'static,
+    ) -> T {
         let folder = self.clone();
-        self.threads.run(move || work(&folder)).await
+        self.threads.run(most, move || work(&folder)).await
     }
 
     fn write(&self, uri: &Uri, body: &Body, condition: &Condition) -> Result<Written> {
@@ -90,6 +104,13 @@ impl Folder {
                 self.refuse_folded(&path, uri)?;
             }
             self.make_directories(directory)?;
+            if *condition == Condition::Absent {
+                match self.nameless.make(directory, &path, body)? {
+                    Made::Done(etag) => return Ok(self.written(directory, Some(&path), etag)),
+                    Made::Gone => continue,
+                    Made::Taken | Made::Impossible => {}
+                }
+            }
             let Some(_lock) = DirectoryLock::take(directory)? else { continue };
             let there = tag_at(&path)?;
             let holds = match condition {
@@ -101,13 +122,15 @@ impl Folder {
                 return Err(conflict(uri, condition, there.as_ref()));
             }
             let etag = replace(directory, &path, body, there.is_some())?;
-            if there.is_none() {
-                self.unsettled.add(&path);
-            }
-            self.unsettled.add(directory);
-            return Ok(Written { etag, now: now_s() });
+            return Ok(self.written(directory, Some(&*path).filter(|_| there.is_none()), etag));
         }
         Err(Error::new(ErrorKind::Io, format!("{}: the directory is taken away again and again", shown(directory))))
+    }
+
+    /// Remembers what of a write is not safe yet: the directory, and a file that is new.
+    fn written(&self, directory: &Path, new: Option<&Path>, etag: ETag) -> Written {
+        new.into_iter().chain([directory]).for_each(|path| self.unsettled.add(path));
+        Written { etag, now: now_s() }
     }
 
     /// Makes `directory` and what is missing above it.
@@ -254,12 +277,14 @@ impl Store for Folder {
 
     async fn get(&self, uri: &Uri) -> Result<Option<Stored>> {
         let uri = uri.clone();
-        self.blocking(move |_| Folder::read(&uri)).await
+        self.blocking(threads::MOST, move |_| Folder::read(&uri)).await
     }
 
     async fn put(&self, uri: &Uri, body: Body, condition: &Condition) -> Result<Written> {
         let (uri, condition) = (uri.clone(), condition.clone());
-        self.blocking(move |folder| folder.write(&uri, &body, &condition)).await
+        // What is new is not synced here, so that there is nothing to wait for.
+        let most = if condition == Condition::Absent { threads::busy() } else { threads::MOST };
+        self.blocking(most, move |folder| folder.write(&uri, &body, &condition)).await
     }
 
     async fn delete(&self, uris: &[Uri]) -> Result<Vec<(Uri, Error)>> {
@@ -267,11 +292,11 @@ impl Store for Folder {
         let delete = |folder: &Folder| {
             uris.into_iter().filter_map(|uri| folder.remove(&uri).err().map(|error| (uri, error))).collect()
         };
-        Ok(self.blocking(delete).await)
+        Ok(self.blocking(threads::MOST, delete).await)
     }
 
     async fn settle(&self) -> Result<()> {
-        self.blocking(|folder| folder.unsettled.settle(&folder.root)).await
+        self.blocking(threads::MOST, |folder| folder.unsettled.settle(&folder.root)).await
     }
 
     fn traits(&self) -> Traits {
@@ -327,6 +352,15 @@ fn write(temporary: &Path, body: &Body, synced: bool, failed: impl Fn(io::Error)
         made => made,
     };
     let mut file = file.map_err(&failed)?;
+    let etag = fill(&mut file, body, &failed)?;
+    if synced {
+        file.sync_all().map_err(&failed)?;
+    }
+    Ok(etag)
+}
+
+/// Writes an empty file.
+fn fill(file: &mut File, body: &Body, failed: impl Fn(io::Error) -> Error) -> Result<ETag> {
     let (mut reader, mut chunk, mut more) = (body.reader()?, Vec::new(), true);
     while more {
         chunk.clear();
@@ -335,9 +369,6 @@ fn write(temporary: &Path, body: &Body, synced: bool, failed: impl Fn(io::Error)
     }
     // The kernel's own stamp is as coarse as its tick, in which several writes fit; the tag must tell them apart.
     file.set_modified(SystemTime::now()).map_err(&failed)?;
-    if synced {
-        file.sync_all().map_err(&failed)?;
-    }
     Ok(tag(&file.metadata().map_err(&failed)?))
 }
 
@@ -443,7 +474,7 @@ mod tests {
         let (store, uri) = (store(folder.path()), at(folder.path(), "a=1/b=x y/symlink.txt"));
         fs::create_dir_all(folder.path().join("a=1/b=x y")).unwrap();
         fs::write(folder.path().join("a=1/b=x y").join(TEMPORARY), "killed while writing").unwrap();
-        let written = store.put(&uri, "one\n".into(), &Condition::Absent).await.unwrap();
+        let written = store.put(&uri, "one\n".into(), &Condition::None).await.unwrap();
         let pages: Vec<Page> = store.list(&at(folder.path(), ""), None).try_collect().await.unwrap();
         let listed: Vec<_> = pages.iter().flat_map(Page::objects).collect();
         assert_eq!((listed.len(), listed[0].etag), (1, Some(written.etag.0.as_str())));

@@ -8,7 +8,12 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 /// Threads at most: enough for a disk that syncs many writes at once.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
+
+/// Threads that work which never waits keeps busy.
+pub(super) fn busy() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, MOST))
+}
 
 #[derive(Default)]
 pub(super) struct Threads(Mutex<State>);
@@ -22,22 +27,28 @@ struct State {
 type Work = Box<dyn FnOnce() + Send>;
 
 impl Threads {
-    /// What `work` comes to, done on one of the threads. A panic there is passed on.
-    pub async fn run<T: Send + 'static>(self: &Arc<Threads>, work: impl FnOnce() -> T + Send + 'static) -> T {
+    /// What `work` comes to, done on one of the threads; another one is started for it only where there are fewer than
+    /// `most`. A panic there is passed on.
+    pub async fn run<T: Send + 'static>(
+        self: &Arc<Threads>,
+        most: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
         let (sender, receiver) = oneshot::channel();
-        self.push(Box::new(move || {
+        let work = Box::new(move || {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
             // Nobody may be waiting for it any more.
             let _ = sender.send(done);
-        }));
+        });
+        self.push(most, work);
         let done = receiver.await.expect("work that waits is done");
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    fn push(self: &Arc<Threads>, work: Work) {
+    fn push(self: &Arc<Threads>, most: usize, work: Work) {
         let mut state = self.0.lock().expect("nothing panics while it holds the lock");
         state.waiting.push_back(work);
-        if state.running < MOST {
+        if state.running < most {
             state.running += 1;
             let threads = self.clone();
             tokio::task::spawn_blocking(move || {
@@ -75,11 +86,11 @@ mod tests {
         for _ in 0..2 * MOST {
             let doomed = tokio::spawn({
                 let threads = threads.clone();
-                async move { threads.run(|| panic!("expected")).await }
+                async move { threads.run(MOST, || panic!("expected")).await }
             });
             assert!(doomed.await.is_err_and(|error| error.is_panic()));
         }
-        let works = (0..10 * MOST).map(|n| threads.run(move || n));
+        let works = (0..10 * MOST).map(|n| threads.run(MOST, move || n));
         assert_eq!(futures::future::join_all(works).await, (0..10 * MOST).collect::<Vec<_>>());
     }
 }

@@ -14,8 +14,8 @@ use super::sync;
 use crate::error::{Error, Result};
 use crate::listing::folder::{is_absent, shown};
 
-/// Beyond so many, the whole file system is synced instead.
-const MANY: usize = 256;
+/// Beyond so many, the whole file system is synced instead: each sync of one waits for the disk.
+const MANY: usize = 32;
 
 /// Files and directories that have changed since they were last synced.
 #[derive(Debug, Default)]
