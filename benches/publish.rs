@@ -84,7 +84,8 @@ fn run(folder: &Path, arguments: &[&str]) -> (Duration, u64) {
     let mut peak_kib = 0;
     let ended = loop {
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        let peak =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
         peak_kib = peak.unwrap_or(0).max(peak_kib);
         if let Some(ended) = child.try_wait().expect("the binary is waited for") {
             break ended;

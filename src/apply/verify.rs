@@ -147,7 +147,8 @@ impl There<'_> {
     /// Of the stores.
     pub async fn look(&self, store: &dyn Store, plan: &TablePlan) -> Result<Vec<Finding>> {
         let current = &plan.current()?;
-        let compared = stream::iter(&plan.changes).map(|change| Compared::read(store, current, change)).buffered(READS);
+        let compared =
+            stream::iter(&plan.changes).map(|change| Compared::read(store, current, plan, change)).buffered(READS);
         let compared: Vec<Compared<'_>> = compared.try_collect().await?;
         let mut asked: HashMap<&[u8], What> = HashMap::new();
         let removed = compared.iter().flat_map(|one| &one.removed);
@@ -214,13 +215,14 @@ impl Listings {
 
 /// A manifest as it is against what it should be.
 struct Compared<'c> {
+    plan: &'c TablePlan,
     change: &'c Change,
     removed: Vec<Vec<u8>>,
     added: Vec<Vec<u8>>,
 }
 
 impl<'c> Compared<'c> {
-    async fn read(store: &dyn Store, directory: &Uri, change: &'c Change) -> Result<Compared<'c>> {
+    async fn read(store: &dyn Store, directory: &Uri, plan: &'c TablePlan, change: &'c Change) -> Result<Compared<'c>> {
         let old = match change.requires {
             Requirement::Absent => None,
             Requirement::ETag(_) => store.get(&directory.join(&change.key)).await?,
@@ -228,7 +230,7 @@ impl<'c> Compared<'c> {
         let old = old.map(|old| old.body).unwrap_or_default();
         let (mut removed, mut added) = (Vec::new(), Vec::new());
         compare_lines(&old, &change.body, |line| removed.push(line.to_vec()), |line| added.push(line.to_vec()))?;
-        Ok(Compared { change, removed, added })
+        Ok(Compared { plan, change, removed, added })
     }
 
     fn findings(&self, asked: &HashMap<&[u8], What>) -> Vec<Finding> {
@@ -259,7 +261,7 @@ impl<'c> Compared<'c> {
     }
 
     fn finding(&self, what: What) -> Finding {
-        let (key, partition) = (self.change.key.clone(), self.change.partition.shown());
+        let (key, partition) = (self.change.key.clone(), self.plan.partition(self.change).shown());
         Finding { what, key, partition, lines: 0, examples: Vec::new() }
     }
 }

@@ -25,7 +25,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// Does `one` to each, so many at once, and hands `done` what comes of it. Nothing is begun after the first failure, which
 /// is returned when what is in flight has come to its end.
 pub(super) async fn each<T, D, F: Future<Output = Result<D>>>(
-    all: Vec<T>,
+    all: impl IntoIterator<Item = T>,
     at_once: usize,
     one: impl Fn(T) -> F,
     mut done: impl FnMut(D),

@@ -263,7 +263,7 @@ fn of_groups(table: &Table, groups: TableGroups) -> Result<PartitionsOf> {
     let shape = Shape::of(table);
     let location = current::publishable(table)?;
     let desired = manifest::desired(&shape, location, groups.partitions, false)?;
-    let present = desired.into_iter().map(|one| one.values).collect();
+    let present = desired.iter().filter_map(|one| shape.values(&one.key)).collect();
     Ok(PartitionsOf { present, ..PartitionsOf::at(location.clone()) })
 }
 

@@ -3,7 +3,7 @@
 //! Pure. Nothing holds a table's bodies: a [`Body`] says how long it is, and is read in chunks, or line by line, as often
 //! as is needed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl Body {
         match &self.0 {
             Source::Without(without) => without.counts.size,
             Source::Whole(bytes) => bytes.len() as u64,
-            Source::Gathered { gathered, number } => gathered.counts[*number as usize].size,
+            Source::Gathered { gathered, number } => gathered.counts(*number).size,
         }
     }
 
@@ -71,7 +71,7 @@ impl Body {
         match &self.0 {
             Source::Without(without) => without.counts.lines,
             Source::Whole(bytes) => lines(bytes).count() as u64,
-            Source::Gathered { gathered, number } => gathered.counts[*number as usize].lines,
+            Source::Gathered { gathered, number } => gathered.counts(*number).lines,
         }
     }
 
@@ -272,7 +272,8 @@ pub(super) struct Gathered {
     workers: Vec<Runs>,
     /// Per worker and body: the worker's number of that partition; [`NOT_THERE`] where it has no line.
     partitions: Vec<Vec<u32>>,
-    counts: Vec<Counts>,
+    /// Of the bodies whose lines lie in several runs.
+    merged: HashMap<u32, Counts>,
 }
 
 /// That a worker has no line of a body.
@@ -292,37 +293,49 @@ impl Gathered {
     /// # Errors
     /// Of the spill.
     pub fn new(workers: Vec<Runs>, partitions: Vec<Vec<u32>>) -> Result<Gathered> {
-        let bodies = partitions.iter().map(Vec::len).max().unwrap_or(0);
-        let mut gathered = Gathered { workers, partitions, counts: vec![Counts::default(); bodies] };
-        for number in 0..bodies as u32 {
-            gathered.counts[number as usize] = gathered.count(number)?;
-        }
+        let mut gathered = Gathered { workers, partitions, merged: HashMap::new() };
+        let bodies = gathered.partitions.iter().map(Vec::len).max().unwrap_or(0);
+        let several: Vec<u32> = (0..bodies as u32).filter(|number| gathered.of(*number).2 > 1).collect();
+        let share = several.len().div_ceil(gathered.workers.len().max(1)).max(1);
+        let count = |numbers: &[u32]| numbers.iter().map(|number| Ok((*number, gathered.merge(*number)?))).collect();
+        let counted = std::thread::scope(|scope| {
+            let threads: Vec<_> = several.chunks(share).map(|share| scope.spawn(|| count(share))).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect::<Result<Vec<Vec<_>>>>()
+        });
+        gathered.merged = counted?.into_iter().flatten().collect();
         Ok(gathered)
     }
 
-    fn count(&self, number: u32) -> Result<Counts> {
-        let (mut counts, mut in_runs) = (Counts::default(), 0);
-        for (runs, partition) in self.of(number) {
-            let (lines, size, of_runs) = runs.counts(partition);
-            counts.lines += lines;
-            counts.size += size;
-            in_runs += of_runs;
-        }
-        if in_runs > 1 {
-            counts = Counts::default();
-            let mut merged = Merged::new(self, number)?;
-            while let Some(line) = merged.line()? {
-                counts.lines += 1;
-                counts.size += line.len() as u64 + 1;
-            }
-        }
-        Ok(counts)
+    fn counts(&self, number: u32) -> Counts {
+        self.merged.get(&number).copied().unwrap_or_else(|| {
+            let (lines, size, _) = self.of(number);
+            Counts { lines, size }
+        })
     }
 
-    /// The runs that a body's lines lie in.
-    fn of(&self, number: u32) -> impl Iterator<Item = (&Runs, u32)> {
-        let partitions = self.partitions.iter().map(move |of_worker| of_worker[number as usize]);
-        self.workers.iter().zip(partitions).filter(|(_, partition)| *partition != NOT_THERE)
+    /// Lines of a body and their bytes as far as they lie in one run, and in how many they do.
+    fn of(&self, number: u32) -> (u64, u64, u32) {
+        let mut all = (0, 0, 0);
+        for (runs, of_worker) in self.workers.iter().zip(&self.partitions) {
+            let partition = of_worker[number as usize];
+            if partition != NOT_THERE {
+                let (lines, size, in_runs) = runs.counts(partition);
+                all = (all.0 + lines, all.1 + size, all.2 + in_runs);
+            }
+        }
+        all
+    }
+
+    fn merge(&self, number: u32) -> Result<Counts> {
+        let (mut counts, mut merged) = (Counts::default(), Merged::new(self, number)?);
+        while let Some(line) = merged.line()? {
+            counts.lines += 1;
+            counts.size += line.len() as u64 + 1;
+        }
+        Ok(counts)
     }
 }
 

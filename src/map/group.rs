@@ -88,7 +88,7 @@ impl<'r> Groups<'r> {
         }
     }
 
-    /// Holds lines in at most `arena_bytes` of memory, and some 50 bytes more for each partition; the rest goes to
+    /// Holds lines in at most `arena_bytes` of memory, and some 32 bytes more for each partition; the rest goes to
     /// `spill`, which several workers may share.
     #[must_use]
     pub fn within(mut self, arena_bytes: usize, spill: Arc<dyn Spill>) -> Groups<'r> {

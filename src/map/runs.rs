@@ -104,7 +104,7 @@ struct Chain {
     pending: u32,
     blocks: u32,
     /// Each once within a block.
-    lines: u64,
+    lines: u32,
     /// Bytes of those lines, newlines included.
     size: u64,
 }
@@ -130,10 +130,15 @@ struct Pending {
 
 impl Chain {
     const EMPTY: Chain = Chain { block: NONE, block_len: 0, pending: NO_SLOT, blocks: 0, lines: 0, size: 0 };
+
+    fn count(&mut self, lines: u32, size: u64) {
+        self.lines = self.lines.checked_add(lines).expect("a worker has less than 4 G lines of one partition");
+        self.size += size;
+    }
 }
 
 impl Runs {
-    /// Some `arena_bytes` in memory beside some 50 bytes a partition, the rest in `spill`.
+    /// Some `arena_bytes` in memory beside some 32 bytes a partition, the rest in `spill`.
     pub fn new(arena_bytes: usize, spill: Arc<dyn Spill>) -> Runs {
         Runs {
             spill,
@@ -238,7 +243,7 @@ impl Runs {
             let mut block = std::mem::take(&mut self.sorter.block);
             block.clear();
             self.gather(one.head, &mut block);
-            let (mut lines, mut size) = (u64::from(one.lines), one.size);
+            let (mut lines, mut size) = (one.lines, one.size);
             if one.unsorted {
                 (lines, size) = self.sorter.sort(&mut block);
             }
@@ -264,7 +269,7 @@ impl Runs {
     pub fn finish(&mut self) -> Result<()> {
         for number in 0..self.pending.len() {
             let one = self.pending[number];
-            let (mut lines, mut size) = (u64::from(one.lines), one.size);
+            let (mut lines, mut size) = (one.lines, one.size);
             if one.unsorted {
                 let mut block = std::mem::take(&mut self.sorter.block);
                 block.clear();
@@ -274,8 +279,7 @@ impl Runs {
                 self.sorter.block = block;
             }
             let chain = &mut self.chains[one.chain as usize];
-            chain.lines += lines;
-            chain.size += size;
+            chain.count(lines, size);
         }
         self.sorter = Sorter::default();
         self.blocks = Blocks::default();
@@ -390,7 +394,7 @@ impl Runs {
     /// stands once.
     pub fn counts(&self, partition: u32) -> (u64, u64, u32) {
         let chain = &self.chains[partition as usize];
-        (chain.lines, chain.size, chain.blocks + u32::from(chain.pending != NO_SLOT))
+        (chain.lines.into(), chain.size, chain.blocks + u32::from(chain.pending != NO_SLOT))
     }
 
     /// Appends a cursor for each of the partition's runs, before its first line.
@@ -565,15 +569,14 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn add(&mut self, chain: &mut Chain, index: u32, block: &[u8], lines: u64, size: u64) {
+    fn add(&mut self, chain: &mut Chain, index: u32, block: &[u8], lines: u32, size: u64) {
         self.places.push((index, self.bytes.len()));
         self.bytes.extend_from_slice(&chain.block.to_le_bytes());
         self.bytes.extend_from_slice(&chain.block_len.to_le_bytes());
         self.bytes.extend_from_slice(block);
         chain.block_len = u32::try_from(block.len()).expect("an arena holds less than 4 GiB");
         chain.blocks += 1;
-        chain.lines += lines;
-        chain.size += size;
+        chain.count(lines, size);
     }
 
     fn hand_over(&mut self, spill: &dyn Spill, chains: &mut [Chain]) -> Result<()> {
@@ -609,7 +612,7 @@ struct Entry {
 
 impl Sorter {
     /// Sorts the lines of a block, each once; says how many there are, and their bytes with newlines.
-    fn sort(&mut self, block: &mut Vec<u8>) -> (u64, u64) {
+    fn sort(&mut self, block: &mut Vec<u8>) -> (u32, u64) {
         let (first_len, at) = read_length(block).expect("a block begins with its first line");
         let head = at + first_len;
         let first = &block[at..head];
@@ -638,7 +641,7 @@ impl Sorter {
             size += u64::from(entry.shared) + u64::from(entry.end - entry.rest) + 1;
         }
         std::mem::swap(block, &mut self.sorted);
-        (self.entries.len() as u64, size)
+        (self.entries.len() as u32, size)
     }
 }
 

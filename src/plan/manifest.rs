@@ -37,7 +37,7 @@ pub const KEY_LIMIT_BYTES: usize = 1024;
 const COMPONENT_LIMIT_BYTES: usize = 255;
 
 /// Where the manifests of one table lie below its location.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
     parts: Vec<LayoutPart>,
     columns: Vec<(String, PartitionType)>,
@@ -217,7 +217,6 @@ fn bad_component(directory: &str) -> Option<String> {
 pub struct Desired {
     /// Below the location.
     pub key: String,
-    pub values: Vec<PartitionValue>,
     /// Lines sorted by bytes, each once, `\n` after each.
     pub body: Body,
 }
@@ -231,7 +230,7 @@ pub fn desired(shape: &Shape, location: &Uri, groups: Vec<Group>, folds_case: bo
     let mut out = Vec::with_capacity(groups.len());
     for group in groups {
         let key = shape.key(location, &group.values)?;
-        out.push(Desired { key, values: group.values, body: group.body });
+        out.push(Desired { key, body: group.body });
     }
     out.sort_unstable_by(|a, b| a.key.as_bytes().cmp(b.key.as_bytes()));
     if let Some(pair) = out.windows(2).find(|pair| pair[0].key == pair[1].key) {
@@ -267,8 +266,8 @@ pub fn folded<'k>(location: &Uri, new: impl IntoIterator<Item = &'k str>, publis
 }
 
 fn collision(shape: &Shape, location: &Uri, a: &Desired, b: &Desired, how: &str) -> Error {
-    let message =
-        format!("two partitions would share a manifest: {} and {}", shape.shown(&a.values), shape.shown(&b.values));
+    let [a_shown, b_shown] = [a, b].map(|one| shape.shown(&shape.values(&one.key).unwrap_or_default()));
+    let message = format!("two partitions would share a manifest: {a_shown} and {b_shown}");
     Error::new(ErrorKind::Unsupported, message)
         .note(format!("both keys are {how}: {}", location.join(&a.key).shown()))
         .help("let `set` give them one value (`{x|lower}`), or different ones")

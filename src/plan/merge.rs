@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     fn want(key: &str, body: &str) -> Desired {
-        Desired { key: key.into(), values: vec![], body: body.into() }
+        Desired { key: key.into(), body: body.into() }
     }
 
     fn have(key: &str, size: u64, etag: &str) -> Published {

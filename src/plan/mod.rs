@@ -119,6 +119,17 @@ impl TablePlan {
         Ok(self.marker.directory(&Uri::parse(&self.location)?))
     }
 
+    /// How the keys of its changes are made up.
+    pub fn shape(&self) -> Shape {
+        self.marker.shape().unwrap_or_default()
+    }
+
+    /// The partition that a change is of.
+    pub fn partition(&self, change: &Change) -> Partition {
+        let shape = self.shape();
+        Partition::new(&shape, &change.values(&shape))
+    }
+
     pub fn count(&self, action: Action) -> usize {
         self.changes.iter().filter(|change| change.action == action).count()
     }
@@ -150,9 +161,8 @@ pub struct Counts {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Change {
     pub action: Action,
-    /// Below the location.
+    /// Below the location; which partition it is, [`TablePlan::partition`] says.
     pub key: String,
-    pub partition: Partition,
     /// Lines afterwards.
     pub lines: u64,
     pub added: u64,
@@ -166,7 +176,14 @@ pub struct Change {
     pub body: Body,
     /// Where it both gives and takes lines: its bytes without those that it takes, written before anything takes.
     #[serde(skip)]
-    pub interim: Option<Body>,
+    pub interim: Option<Box<Body>>,
+}
+
+impl Change {
+    /// One value per partition column of the shape that its key is of, or lies deeper in.
+    pub fn values(&self, shape: &Shape) -> Vec<PartitionValue> {
+        shape.values(&self.key).or_else(|| shape.around(&self.key)).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -325,7 +342,7 @@ impl Draft {
     /// Of where its body lies.
     pub fn push(&mut self, seen: Seen) -> Result<()> {
         match seen {
-            Seen::Step(Step::Same(kept)) => self.same(kept),
+            Seen::Step(Step::Same(kept)) => self.same(kept.lines, |_| kept),
             Seen::Step(Step::Emptied) => {}
             Seen::Step(Step::Create(desired)) | Seen::Body { desired: Some(desired), old: None, .. } => {
                 self.create(desired)
@@ -363,7 +380,7 @@ impl Draft {
             let change = &mut self.changes[at as usize];
             change.takes_moved = true;
             if givers.contains(&at) {
-                change.interim = Some(change.body.without(taken)?);
+                change.interim = Some(Box::new(change.body.without(taken)?));
             }
         }
         Ok(())
@@ -372,7 +389,7 @@ impl Draft {
     /// The error that refuses a plan whose lines move, where that has not been accepted.
     pub fn moves_refused(&self, table: &str, moves: &[Move]) -> Option<Error> {
         let first = moves.first()?;
-        let partition = |at: u32| self.changes[at as usize].partition.shown();
+        let partition = |at: u32| self.shape.shown(&self.changes[at as usize].values(&self.shape));
         let plural =
             if moves.len() == 1 { "1 line would move".into() } else { format!("{} lines would move", moves.len()) };
         let message = format!("{plural} between partitions of `{table}`, which no refresh can do at once");
@@ -388,13 +405,14 @@ impl Draft {
         )))
     }
 
-    fn same(&mut self, kept: Kept) {
+    /// Counts what stays; `kept` is asked for only where that is remembered, as it takes an MD5.
+    fn same(&mut self, lines: u64, kept: impl FnOnce(u64) -> Kept) {
         for counts in [&mut self.before, &mut self.after] {
-            counts.partitions += u64::from(kept.lines > 0);
-            counts.lines += kept.lines;
+            counts.partitions += u64::from(lines > 0);
+            counts.lines += lines;
         }
         if let Some(all) = &mut self.kept {
-            all.push(kept);
+            all.push(kept(lines));
         }
     }
 
@@ -404,7 +422,6 @@ impl Draft {
         self.after.lines += lines;
         self.changes.push(Change {
             action: Action::Create,
-            partition: Partition::new(&self.shape, &desired.values),
             key: desired.key,
             lines,
             added: lines,
@@ -417,21 +434,22 @@ impl Draft {
     }
 
     fn compare(&mut self, desired: Option<Desired>, published: Published, old: &[u8], etag: String) -> Result<()> {
-        let old_lines = lines(old).count() as u64;
-        let is_same = desired.as_ref().map(|desired| desired.body.is(old)).transpose()?;
-        if is_same == Some(true) {
-            let (key, md5, size) = (published.key, hex(&body_md5(old)), old.len() as u64);
-            self.same(Kept { key, etag, md5, size, lines: old_lines });
+        let is_same = desired.as_ref().map(|desired| desired.body.is(old)).transpose()?.unwrap_or(false);
+        let old_lines = desired.as_ref().filter(|_| is_same).map(|desired| desired.body.lines());
+        let old_lines = old_lines.unwrap_or_else(|| lines(old).count() as u64);
+        if is_same {
+            self.same(old_lines, |old_lines| Kept {
+                key: published.key,
+                etag,
+                md5: hex(&body_md5(old)),
+                size: old.len() as u64,
+                lines: old_lines,
+            });
             return Ok(());
         }
         let is_desired = desired.is_some();
-        let (body, new_lines, values) = match desired {
-            Some(desired) => {
-                let lines = desired.body.lines();
-                (desired.body, lines, desired.values)
-            }
-            None => (Body::default(), 0, published.values),
-        };
+        let body = desired.map(|desired| desired.body).unwrap_or_default();
+        let new_lines = body.lines();
         self.before.partitions += u64::from(old_lines > 0);
         self.before.lines += old_lines;
         self.after.partitions += u64::from(new_lines > 0);
@@ -460,7 +478,6 @@ impl Draft {
         self.changes.push(Change {
             action: if is_desired { Action::Change } else { Action::Empty },
             key: published.key,
-            partition: Partition::new(&self.shape, &values),
             lines: new_lines,
             added,
             removed,

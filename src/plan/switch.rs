@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::manifest::MANIFEST;
 use super::marker::{Marker, digest, hex};
 use super::merge::Kept;
 use super::{Action, Change};
@@ -44,7 +45,7 @@ impl Switch {
 
 /// What is emptied is not in the new directory, but for the one manifest of a table without partition columns.
 fn stays(change: &&Change) -> bool {
-    change.action != Action::Empty || change.partition.0.is_empty()
+    change.action != Action::Empty || change.key == MANIFEST
 }
 
 /// A manifest as it must lie in the new directory.
@@ -98,7 +99,7 @@ pub fn directories(marker: &Marker, expected: &[Expected<'_>]) -> impl Iterator<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Partition, Requirement};
+    use crate::plan::Requirement;
     use crate::uri::is_sibling;
 
     fn marker(reading: &str) -> Marker {
@@ -108,12 +109,10 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
-    fn change(action: Action, key: &str, body: &str, partitioned: bool) -> Change {
-        let partition = Partition(if partitioned { vec![("a".into(), Some("x".into()))] } else { vec![] });
+    fn change(action: Action, key: &str, body: &str) -> Change {
         Change {
             action,
             key: key.into(),
-            partition,
             lines: 0,
             added: 0,
             removed: 0,
@@ -131,15 +130,13 @@ mod tests {
     #[test]
     fn what_is_emptied_is_not_there() {
         let kept = [kept("a=2/symlink.txt")];
-        let changes = [
-            change(Action::Change, "a=1/symlink.txt", "s3://b/x\n", true),
-            change(Action::Empty, "a=3/symlink.txt", "", true),
-        ];
+        let changes =
+            [change(Action::Change, "a=1/symlink.txt", "s3://b/x\n"), change(Action::Empty, "a=3/symlink.txt", "")];
         let all = expected(&kept, &changes).unwrap();
         let keys: Vec<&str> = all.iter().map(|one| one.key).collect();
         assert_eq!(keys, ["a=1/symlink.txt", "a=2/symlink.txt"]);
         assert_eq!((all[0].size, all[1].size), (9, 4));
-        let whole = [change(Action::Empty, "symlink.txt", "", false)];
+        let whole = [change(Action::Empty, "symlink.txt", "")];
         assert_eq!(
             expected(&[], &whole).unwrap().len(),
             1,
@@ -150,7 +147,7 @@ mod tests {
     #[test]
     fn the_name_follows_what_lies_there_and_how_it_is_read() {
         let names = |reading: &str, body: &str| {
-            let changes = [change(Action::Create, "a=1/symlink.txt", body, true)];
+            let changes = [change(Action::Create, "a=1/symlink.txt", body)];
             directories(&marker(reading), &expected(&[], &changes).unwrap()).take(3).collect::<Vec<String>>()
         };
         let first = names("r", "s3://b/x\n");

@@ -87,11 +87,7 @@ impl Folder {
         self
     }
 
-    async fn blocking<T: Send + 'static>(
-        &self,
-        most: usize,
-        work: impl FnOnce(&Folder) -> T + Send + 'static,
-    ) -> T {
+    async fn blocking<T: Send + 'static>(&self, most: usize, work: impl FnOnce(&Folder) -> T + Send + 'static) -> T {
         let folder = self.clone();
         self.threads.run(most, move || work(&folder)).await
     }

@@ -4,9 +4,9 @@ use crate::cli::Output;
 use crate::cli::plan::show::places;
 use crate::ddl::{self, ProjectionBuilder, Statement, TableName};
 use crate::error::{Error, Result};
-use crate::plan::manifest::directory_of;
+use crate::plan::manifest::{Shape, directory_of};
 use crate::plan::switch::Reason;
-use crate::plan::{Action, Change, Kind, Requirement, TablePlan};
+use crate::plan::{Action, Kind, Requirement, TablePlan};
 use crate::rules::table::{Engine, Partitions, Rules, Table};
 use crate::uri::{Shown, Uri};
 
@@ -125,7 +125,7 @@ fn write_statement(out: &mut Output, statement: &Statement, bare: bool) -> Resul
 
 /// What the engine must be told of a table: all of it where it is new, else its new partitions.
 fn statements(table: &Table, plan: &TablePlan) -> Result<Vec<Statement>> {
-    let location = &plan.directory()?;
+    let (location, shape) = (&plan.directory()?, plan.shape());
     let name = TableName::of(table, None);
     let is_new = plan.marker_requires == Requirement::Absent;
     let created = || plan.changes.iter().filter(|change| change.action == Action::Create);
@@ -134,7 +134,7 @@ fn statements(table: &Table, plan: &TablePlan) -> Result<Vec<Statement>> {
         if is_new {
             let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
             let mut builder = ProjectionBuilder::new(table, location, &today)?;
-            created().try_for_each(|change| builder.add(&change.partition.values()))?;
+            created().try_for_each(|change| builder.add(&change.values(&shape)))?;
             statements.push(ddl::create_table(table, &name, location, Some(&builder.finish()?))?);
         }
         return Ok(statements);
@@ -143,12 +143,13 @@ fn statements(table: &Table, plan: &TablePlan) -> Result<Vec<Statement>> {
         statements.push(ddl::create_table(table, &name, location, None)?);
     }
     if !table.partitioned_by.is_empty() {
-        let partitions: Vec<ddl::Partition> = created().map(|change| partition(change, location)).collect();
+        let keys: Vec<&str> = created().map(|change| change.key.as_str()).collect();
+        let partitions = keys.into_iter().filter_map(|key| partition(key, &shape, location));
         ddl::add_partitions(table, &name, partitions).try_for_each(|one| one.map(|one| statements.push(one)))?;
     }
     Ok(statements)
 }
 
-fn partition(change: &Change, location: &Uri) -> ddl::Partition {
-    ddl::Partition { values: change.partition.values(), location: location.join(directory_of(&change.key)) }
+fn partition(key: &str, shape: &Shape, location: &Uri) -> Option<ddl::Partition> {
+    Some(ddl::Partition { values: shape.values(key)?, location: location.join(directory_of(key)) })
 }

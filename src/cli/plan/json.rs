@@ -126,7 +126,7 @@ struct Switched {
 struct Changed<'d> {
     action: Action,
     key: &'d str,
-    partition: &'d Partition,
+    partition: Partition,
     lines: u64,
     added: u64,
     removed: u64,
@@ -242,7 +242,7 @@ fn planned<'p>(plan: &'p TablePlan, location: &Uri) -> Planned<'p> {
         moved_lines: plan.moved_lines,
         unfinished: plan.unfinished,
         commits: &plan.commits,
-        changes: plan.changes.iter().map(changed).collect(),
+        changes: changed(plan),
         catalog: plan.catalog.as_ref().map(registered),
     }
 }
@@ -266,9 +266,14 @@ fn registered(planned: &CatalogPlan) -> Registered<'_> {
     }
 }
 
-fn changed(change: &Change) -> Changed<'_> {
-    let Change { action, key, partition, lines, added, removed, .. } = change;
-    Changed { action: *action, key, partition, lines: *lines, added: *added, removed: *removed }
+fn changed(plan: &TablePlan) -> Vec<Changed<'_>> {
+    let shape = plan.shape();
+    let changes = plan.changes.iter().map(|change| {
+        let Change { action, key, lines, added, removed, .. } = change;
+        let partition = Partition::new(&shape, &change.values(&shape));
+        Changed { action: *action, key, partition, lines: *lines, added: *added, removed: *removed }
+    });
+    changes.collect()
 }
 
 fn refusal(error: &Error) -> Refusal<'_> {

@@ -54,7 +54,10 @@ impl Saved {
                 format!("{} is not UTF-8, so no plan can name it", shown(Path::new(&path))),
             )
         })?;
-        let sizes = plan.changes().map(|change| (change.body.len(), change.interim.as_ref().map(Body::len))).collect();
+        let sizes = plan
+            .changes()
+            .map(|change| (change.body.len(), change.interim.as_ref().map(|interim| interim.len())))
+            .collect();
         let registered = rules.tables.iter().filter_map(|table| Some((table.name.clone(), registered_digest(table)?)));
         let (lookups, registered) = (lookups_digest(&rules.lookups), registered.collect());
         Ok(Saved { restitch_plan: PLAN_VERSION, id, rule_file, lookups, registered, sizes, plan })
@@ -128,7 +131,10 @@ impl Saved {
         }
         for (change, (body, interim)) in changes.into_iter().zip(&sizes) {
             change.body = exactly(&mut bodies, *body)?.into();
-            change.interim = interim.map(|interim| exactly(&mut bodies, interim)).transpose()?.map(Body::from);
+            change.interim = interim
+                .map(|interim| exactly(&mut bodies, interim))
+                .transpose()?
+                .map(|interim| Box::new(interim.into()));
         }
         // Reading on to the end has the checksum looked at.
         if bodies.read(&mut [0])? != 0 {

@@ -245,12 +245,12 @@ fn switched_for(reason: Reason, of_commits: bool) -> &'static str {
 /// The changes: all of them, or some of each kind and how many more there are.
 fn changes(out: &mut Output, plan: &TablePlan, all: bool) -> Result<()> {
     let few = all || plan.changes.len() <= ALL_SHOWN;
-    let shape = plan.marker.shape();
+    let shape = plan.shape();
     let mut rows: Vec<Row> = Vec::new();
     for action in [Action::Create, Action::Change, Action::Empty] {
         let of_kind = || plan.changes.iter().filter(move |change| change.action == action);
         let shown = if few { usize::MAX } else { SOME_SHOWN };
-        rows.extend(of_kind().take(shown).map(|change| Row::of(change, shape.as_ref())));
+        rows.extend(of_kind().take(shown).map(|change| Row::of(change, &shape)));
         let rest = of_kind().skip(shown);
         if let Some(row) = Row::of_rest(action, rest) {
             rows.push(row);
@@ -272,9 +272,9 @@ struct Row {
 }
 
 impl Row {
-    fn of(change: &Change, shape: Option<&Shape>) -> Row {
-        let mut partition = change.partition.shown();
-        if shape.is_some_and(|shape| shape.values(&change.key).is_none()) {
+    fn of(change: &Change, shape: &Shape) -> Row {
+        let mut partition = shape.shown(&change.values(shape));
+        if shape.values(&change.key).is_none() {
             // An old manifest deeper in its directory.
             partition = format!("{partition}, {}", shown(&change.key));
         }
