@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use restitch::apply::mapped::{self, Also, Mapped};
+use restitch::apply::memory::Memory;
 use restitch::error::Result;
 use restitch::listing::{ListingArg, Sources};
 use restitch::map::page::Object;
@@ -105,7 +106,7 @@ fn mapped_by(workers: usize, listing: &Path) -> (Result<Mapped>, Vec<String>, u6
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mapped = runtime.block_on(async {
         let sources = Sources::open(&rules, &[listing]).await.unwrap();
-        mapped::all_by(workers, &rules, &sources, also, &mut progress).await
+        mapped::all_by(workers, &rules, &sources, Memory::default(), also, &mut progress).await
     });
     let mut left = std::mem::take(&mut *left.all.lock().unwrap());
     left.sort_by_key(|(number, _)| *number);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::workers::{Counted, Gathered, NewPartition};
+use super::memory::Memory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::feed::Incoming;
 use crate::listing::survey::{self, LakeFolder, LakeFormat, Listed};
@@ -22,9 +23,6 @@ use crate::plan::manifest::Shape;
 use crate::plan::traps::{TrapCounts, Traps};
 use crate::rules::table::{Rules, Table};
 use crate::uri::{Scheme, Shown, Uri};
-
-/// Lines that all workers together hold in memory while they come.
-const ARENA_BYTES: usize = 16 << 20;
 
 /// A whole listing, mapped.
 #[derive(Debug)]
@@ -138,12 +136,13 @@ const MOST_WORKERS: usize = 16;
 pub async fn all<A: Also>(
     rules: &Rules,
     sources: &Sources,
+    memory: Memory,
     also: impl Fn() -> A + Send + 'static,
     progress: &mut (dyn FnMut(&survey::Progress<'_>) + Send),
 ) -> Result<Mapped> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if needs_order(rules, sources) { 1 } else { cores.min(MOST_WORKERS) };
-    all_by(workers, rules, sources, also, progress).await
+    all_by(workers, rules, sources, memory, also, progress).await
 }
 
 /// [`all`], by so many workers: how many makes no difference to what comes of it.
@@ -152,6 +151,7 @@ pub async fn all_by<A: Also>(
     workers: usize,
     rules: &Rules,
     sources: &Sources,
+    memory: Memory,
     also: impl Fn() -> A + Send + 'static,
     progress: &mut (dyn FnMut(&survey::Progress<'_>) + Send),
 ) -> Result<Mapped> {
@@ -163,7 +163,7 @@ pub async fn all_by<A: Also>(
         partitions.look(new)
     };
     let shared_program = program.clone();
-    let work = move |incoming: Incoming<_>| workers::gather(workers, &shared_program, now, &also, &incoming);
+    let work = move |incoming: Incoming<_>| workers::gather(workers, memory, &shared_program, now, &also, &incoming);
     let (surveyed, gathered) = survey::survey(&program, sources, work, &mut each_batch).await?;
     let Gathered { groups, counted, left_out } = gathered;
     let of_table = |((table, groups), counted): ((&Table, TableGroups), Counted)| {

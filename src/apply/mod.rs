@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod lease;
 pub mod live;
 pub mod mapped;
+pub mod memory;
 pub mod planning;
 pub mod prune;
 pub mod refresh;

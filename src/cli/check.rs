@@ -335,7 +335,7 @@ async fn over_listing(
 ) -> Result<Mapped> {
     let sources = global.sources(rules).await?;
     let progress = Progress::start(global);
-    let mapped = mapped::all(rules, &sources, || (), &mut |at| progress.listing(at)).await?;
+    let mapped = mapped::all(rules, &sources, global.memory, || (), &mut |at| progress.listing(at)).await?;
     for (table, of) in rules.tables.iter().zip(&mapped.tables) {
         let span = lines.of_line(table.line);
         // What the table itself is in has been said.

@@ -243,7 +243,7 @@ async fn plan_partitions(global: &Global, rules: &Rules, tables: &[&Table]) -> R
     let sources = global.sources(rules).await?;
     let progress = Progress::start(global);
     let mut show = |at: &survey::Progress<'_>| progress.listing(at);
-    let mapped = mapped::all(rules, &sources, || (), &mut show).await?;
+    let mapped = mapped::all(rules, &sources, global.memory, || (), &mut show).await?;
     drop(progress);
     let mut found: Vec<Option<MappedTable>> = mapped.tables.into_iter().map(Some).collect();
     let mut out = Vec::with_capacity(tables.len());

@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use tokio::sync::watch;
 
 use super::interrupt::Interrupt;
+use crate::apply::memory::Memory;
 use crate::error::{ErrorKind, Result};
 use crate::listing::{ListingArg, Sources};
 use crate::rules::table::Rules;
@@ -46,6 +47,10 @@ pub struct Global {
     /// When to show progress on standard error: auto (on a terminal), always, never; json (lines for programs)
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub progress: Show,
+
+    /// Memory to get along with; lines beyond it go to a temporary file, in TMPDIR
+    #[arg(long, global = true, value_name = "SIZE", default_value = "256MiB")]
+    pub memory: Memory,
 
     #[arg(skip)]
     pub(super) interrupt: Interrupt,

@@ -5,7 +5,8 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
-use super::{ARENA_BYTES, Also, Directories, SAMPLES, Shared};
+use super::{Also, Directories, SAMPLES, Shared};
+use crate::apply::memory::Memory;
 use crate::apply::spill::TemporaryFile;
 use crate::error::Result;
 use crate::listing::Object;
@@ -52,6 +53,7 @@ pub(super) struct NewPartition {
 /// `Stopped` where something failed, which has been told; else those of the mappers' and the groups' ends.
 pub(super) fn gather<A: Also>(
     workers: usize,
+    memory: Memory,
     program: &Program,
     now: i64,
     also: &impl Fn() -> A,
@@ -63,7 +65,7 @@ pub(super) fn gather<A: Also>(
     let spill: Arc<dyn Spill> = Arc::new(TemporaryFile::default());
     let worked = thread::scope(|scope| {
         let threads = counted.iter_mut().map(|counted| {
-            let groups = Groups::new(rules, now).within(ARENA_BYTES / workers, spill.clone());
+            let groups = Groups::new(rules, now).within(memory.lines_bytes() / workers, spill.clone());
             let worker = Worker::new(program, groups, counted, also());
             scope.spawn(move || worker.work(incoming))
         });

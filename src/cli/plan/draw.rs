@@ -155,7 +155,7 @@ pub async fn draw<A: Also>(
         return Ok(Drawn { as_of, listed: Vec::new(), tables, left_out, gone, only: None });
     }
     let progress = Progress::start(global);
-    let mapped = mapped::all(rules, sources, also, &mut |at| progress.listing(at)).await?;
+    let mapped = mapped::all(rules, sources, global.memory, also, &mut |at| progress.listing(at)).await?;
     drop(progress);
     let Mapped { listed, as_of, tables, left_out } = mapped;
     (planning.as_of, planning.now) = (as_of, mapped::now_s());

@@ -164,7 +164,7 @@ pub async fn draw<A: Also>(
     // As in a whole run: markers first, then the listing.
     let places: Vec<_> = stream::iter(places).buffered(TABLES).try_collect().await?;
     let progress = Progress::start(global);
-    let mapped = mapped::all(rules, &sources, also, &mut |at| progress.listing(at)).await?;
+    let mapped = mapped::all(rules, &sources, global.memory, also, &mut |at| progress.listing(at)).await?;
     drop(progress);
     let Mapped { listed, as_of, tables, left_out } = mapped;
     (planning.as_of, planning.now) = (as_of, mapped::now_s());
