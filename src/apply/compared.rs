@@ -104,8 +104,7 @@ pub(super) async fn compare(
         }
         take(store, location, &mut steps, &mut compared.draft).await?;
     }
-    merge.finish(&mut steps);
-    take(store, location, &mut steps, &mut compared.draft).await?;
+    merge.finish().try_for_each(|step| compared.draft.push(Seen::Step(step)))?;
     Ok(compared)
 }
 

@@ -217,6 +217,9 @@ pub fn finish(mut workers: Vec<(Groups<'_>, &Mapper<'_>)>) -> Result<Vec<TableGr
     let gathered = Arc::new(Gathered::new(runs, partitions)?);
     let mut bodies: Vec<_> = bodies.into_iter().map(|(worker, id)| mappers[worker].partition(id)).zip(0..).collect();
     bodies.sort_unstable_by_key(|(of, _)| *of);
+    for of_table in bodies.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+        tables[of_table[0].0.0].partitions.reserve_exact(of_table.len());
+    }
     for ((table, values), number) in bodies {
         let body = Body::gathered(&gathered, number);
         tables[table].partitions.push(Group { values: values.to_vec(), body });

@@ -92,9 +92,9 @@ impl Merge {
         Ok(())
     }
 
-    /// Appends the steps of the desired manifests behind the last published one.
-    pub fn finish(self, steps: &mut Vec<Step>) {
-        steps.extend(self.desired.map(Step::Create));
+    /// The steps of the desired manifests behind the last published one: all are new.
+    pub fn finish(self) -> impl Iterator<Item = Step> {
+        self.desired.map(Step::Create)
     }
 
     /// Equal size and an ETag that is the MD5 prove it. Anything else proves nothing: the tag of an object encrypted
@@ -186,7 +186,7 @@ mod tests {
         for one in published {
             merge.published(one, &mut steps).unwrap();
         }
-        merge.finish(&mut steps);
+        steps.extend(merge.finish());
         steps
     }
 

@@ -273,7 +273,7 @@ impl Store for Folder {
 
     async fn get(&self, uri: &Uri) -> Result<Option<Stored>> {
         let uri = uri.clone();
-        self.blocking(threads::MOST, move |_| Folder::read(&uri)).await
+        self.blocking(threads::busy(), move |_| Folder::read(&uri)).await
     }
 
     async fn put(&self, uri: &Uri, body: Body, condition: &Condition) -> Result<Written> {

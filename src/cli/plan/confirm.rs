@@ -16,7 +16,6 @@ use crate::rules;
 use crate::rules::table::{Rules, Table};
 use crate::rules::wanted::{Allowed, Order, Wanted};
 use crate::uri::Shown;
-use crate::value::PartitionValue;
 
 /// `drawn`, with the plans of tables that an inventory would change drawn up anew from what lies in those partitions now.
 /// Where the table is published for the first time, or only a whole run can tell, that is all of its partitions.
@@ -72,12 +71,8 @@ fn to_confirm<'d>(table: &Table, drawn: &'d DrawnTable, sources: &Sources) -> Op
 }
 
 fn changed(plan: &TablePlan) -> Wanted {
-    let mut wanted = Wanted::default();
-    for change in &plan.changes {
-        let value = |value: &Option<String>| value.as_deref().map_or(PartitionValue::NULL, PartitionValue::new);
-        let values = change.partition.0.iter().map(|(_, text)| value(text));
-        wanted.insert(values.collect());
-    }
+    let (mut wanted, shape) = (Wanted::default(), plan.shape());
+    plan.changes.iter().for_each(|change| wanted.insert(change.values(&shape)));
     wanted
 }
 

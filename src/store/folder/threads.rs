@@ -3,16 +3,18 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::oneshot;
 
 /// Threads at most: enough for a disk that syncs many writes at once.
 pub(super) const MOST: usize = 16;
 
-/// Threads that work which never waits keeps busy.
+/// Threads that work which hardly waits keeps busy.
 pub(super) fn busy() -> usize {
-    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, MOST))
+    /// To ask takes a dozen system calls.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, MOST)))
 }
 
 #[derive(Default)]
