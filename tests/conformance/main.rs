@@ -8,6 +8,8 @@ mod folder;
 mod glue;
 #[cfg(feature = "glue")]
 mod glue_faults;
+#[cfg(feature = "inventory")]
+mod inventory;
 #[cfg(feature = "lakefs")]
 mod lakefs;
 mod lines;
