@@ -105,11 +105,14 @@ fn listing(out: &mut Output, drawn: &Drawn) -> Result<()> {
     Ok(())
 }
 
-/// All prefixes of some partitions in one line, where they are many.
+/// All prefixes of some partitions in one line, where they are many; those too that an inventory would change.
 fn many_prefixes(drawn: &Drawn) -> Option<String> {
     /// Prefixes that have a line each.
     const MAX: usize = 8;
-    let first = drawn.listed.first().filter(|_| drawn.only.is_some() && drawn.listed.len() > MAX)?;
+    let first = drawn.listed.first().filter(|_| drawn.listed.len() > MAX)?;
+    if drawn.only.is_none() && first.as_of.is_none() {
+        return None;
+    }
     let prefix = first.prefix.as_ref().map_or_else(String::new, Uri::shown);
     let keys: u64 = drawn.listed.iter().map(|listed| listed.keys).sum();
     let asked: u64 = drawn.listed.iter().map(|listed| listed.requests.lists + listed.requests.gets).sum();

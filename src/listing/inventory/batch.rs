@@ -174,3 +174,36 @@ impl Times {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(names: &[&str], etags: bool) -> Result<Projection> {
+        let columns = Columns {
+            names: ["Bucket", "Key", "Size", "ETag"].map(str::to_owned).to_vec(),
+            key: 1,
+            size: Some(2),
+            modified: None,
+            storage_class: None,
+            etag: Some(3),
+            versions: None,
+        };
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        Projection::of(&names, &columns, etags, "data.orc")
+    }
+
+    #[test]
+    fn columns_are_found_by_name_or_where_files_have_none_by_place() {
+        let named = of(&["e_tag", "size", "key", "bucket"], true).unwrap();
+        assert_eq!((named.places, named.key, named.size, named.etag), (vec![0, 1, 2], 2, Some(1), Some(0)));
+        let unnamed = of(&["_col0", "_col1", "_col2", "_col3"], false).unwrap();
+        assert_eq!((unnamed.places, unnamed.key, unnamed.size, unnamed.etag), (vec![1, 2], 0, Some(1), None));
+        for names in [&["bucket", "key"][..], &["_col0", "_col1"]] {
+            assert_eq!(
+                of(names, false).unwrap_err().message(),
+                "data.orc has no column `Size`, which the manifest names"
+            );
+        }
+    }
+}
