@@ -22,8 +22,8 @@ struct State {
     excess: usize,
     /// Answers to come until it may change again: to what was asked for before it did.
     window: usize,
-    /// Answers that asked to slow down, so far.
-    throttled: u64,
+    /// Whether none of those has asked to slow down.
+    is_calm: bool,
 }
 
 /// Leave to have one request on its way, until it is dropped.
@@ -37,7 +37,7 @@ impl Limit {
     /// At most `most` requests at once; 0 is taken for 1.
     pub fn new(most: usize) -> Limit {
         let most = most.max(1);
-        let state = State { now: most, excess: 0, window: 0, throttled: 0 };
+        let state = State { now: most, excess: 0, window: 0, is_calm: true };
         Limit { most, free: Arc::new(Semaphore::new(most)), state: Mutex::new(state) }
     }
 
@@ -57,18 +57,16 @@ impl Limit {
         Permit { limit: self.clone(), permit: Some(permit) }
     }
 
-    /// An answer has come; `throttled`: all answers so far that asked to slow down. One of those halves the limit, once for
-    /// all that were asked for before; as many answers without one raise it by an eighth.
-    pub fn answered(&self, throttled: u64) {
+    /// An answer has come; `is_pressed`: the store has asked to slow down since the one before. That halves the limit, once
+    /// for all that were asked for before; as many answers without it raise the limit by an eighth.
+    pub fn answered(&self, is_pressed: bool) {
         let mut state = self.state();
         state.window = state.window.saturating_sub(1);
-        let is_pressed = throttled > state.throttled;
-        state.throttled = throttled;
         if state.window > 0 {
-            // A pressed window is none after which more is asked for.
-            state.window = if is_pressed { state.window.max(state.now) } else { state.window };
+            state.is_calm &= !is_pressed;
             return;
         }
+        let was_calm = std::mem::replace(&mut state.is_calm, true);
         state.window = state.now;
         if is_pressed {
             let less = state.now.div_ceil(2);
@@ -76,7 +74,7 @@ impl Limit {
             state.excess += gone - self.free.forget_permits(gone);
             state.now = less;
             tracing::info!("the store asks to slow down: {less} requests at once");
-        } else if state.now < self.most {
+        } else if was_calm && state.now < self.most {
             let more = (state.now / 8).max(1).min(self.most - state.now);
             let kept = more.min(state.excess);
             state.excess -= kept;
@@ -109,17 +107,19 @@ mod tests {
         let limit = Arc::new(Limit::new(8));
         let mut out: Vec<Permit> = (0..8).map(|_| limit.try_take().unwrap()).collect();
         assert!(limit.try_take().is_none());
-        for throttled in 1..=8 {
-            limit.answered(throttled);
+        for _ in 0..8 {
+            limit.answered(true);
         }
         assert_eq!(limit.state().now, 4, "what was asked for at once is one reason");
-        out.truncate(4);
+        limit.answered(true);
+        assert_eq!(limit.state().now, 2, "and what was asked for since is another");
+        out.truncate(2);
         assert!(limit.try_take().is_none(), "what comes back above the limit is not given out again");
-        out.truncate(3);
+        out.truncate(1);
         out.push(limit.try_take().unwrap());
         assert!(limit.try_take().is_none());
         for _ in 0..100 {
-            limit.answered(8);
+            limit.answered(false);
         }
         let more: Vec<Permit> = std::iter::from_fn(|| limit.try_take()).collect();
         assert_eq!((limit.state().now, more.len() + out.len()), (8, 8));

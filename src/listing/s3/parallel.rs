@@ -33,6 +33,8 @@ pub(super) struct Parallel {
     /// Takes over where the store has another order than that of bytes.
     chain: Option<Pages>,
     empty_pages: u32,
+    /// Answers that asked to slow down, when that was last looked at.
+    throttled: u64,
     /// How many more requests may be refused for load, all their tries long, before a page comes; `None`: one has come
     /// since the last of them.
     patience: Option<usize>,
@@ -59,6 +61,7 @@ impl Parallel {
             ready: VecDeque::new(),
             chain: None,
             empty_pages: 0,
+            throttled: 0,
             patience: Some(0),
         }
     }
@@ -122,7 +125,9 @@ impl Parallel {
 
     fn take_in(&mut self, answer: Answer) -> Result<()> {
         let Answer { ask, listed, is_ascending } = answer;
-        self.limit.answered(self.asker.counts.so_far().throttled);
+        let throttled = self.asker.counts.so_far().throttled;
+        self.limit.answered(throttled > self.throttled);
+        self.throttled = throttled;
         match (ask, listed) {
             (Ask::Page { range, token }, Ok(listed)) => self.take_page(range, token, listed, is_ascending),
             (Ask::Page { range, token }, Err(error)) => {
