@@ -152,6 +152,66 @@ fn two_buckets_in_two_regions_become_one_table_and_stay_it() {
 }
 
 #[test]
+fn a_big_prefix_is_listed_by_many_requests_at_once_and_the_progress_said() {
+    let shop = Shop::open();
+    shop.server.set(|settings| settings.page_size = 50);
+    for number in 0..2_000 {
+        shop.server.insert("data-us", &format!("data/r{:02}/taxes{number:04}.csv", number % 40), "1,2.0\n");
+    }
+    let applied = shop.run("apply --yes --progress json");
+    applied.assert(0);
+    for region in 0..40 {
+        let numbers = (0..2_000).filter(|number| number % 40 == region);
+        let lines = numbers.map(|number| format!("s3://data-us/data/r{region:02}/taxes{number:04}.csv\n"));
+        assert_eq!(shop.manifest(&format!("taxes/region=r{region:02}/symlink.txt")), lines.collect::<String>());
+    }
+    let events = applied.err.lines().filter(|line| line.starts_with('{'));
+    let events: Vec<serde_json::Value> = events.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let listed = events.iter().rfind(|event| event["event"] == "listing").unwrap_or_else(|| panic!("{applied}"));
+    assert_eq!((&listed["version"], &listed["sources"], &listed["keys"]), (&1.into(), &2.into(), &2_006.into()));
+    assert!(listed["requests"].as_u64() > listed["pages"].as_u64() && listed["dollars"] == 0.0, "{listed}");
+
+    // The same page by page, and with a number of requests that is none.
+    for (at_once, code) in [("1", 0), ("3", 0), ("none", 1), ("0", 1)] {
+        let mut command = shop.command("plan --detailed-exitcode -q --progress json");
+        command.env("RESTITCH_LIST_REQUESTS", at_once);
+        let planned = shop.ran(command);
+        planned.assert(code);
+        assert_eq!(planned.err.contains("RESTITCH_LIST_REQUESTS=100"), code == 1, "{planned}");
+        assert!(!planned.err.contains("\"event\""), "{planned}");
+    }
+    let lines = |args: &str| shop.run(args).assert(0).out.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (mut in_order, mut as_they_come) = (lines("ls"), lines("ls --any-order"));
+    assert_eq!(in_order.len(), 2_006);
+    in_order.sort_unstable();
+    as_they_come.sort_unstable();
+    assert!(in_order == as_they_come);
+}
+
+#[test]
+fn many_small_prefixes_do_not_wait_for_each_other() {
+    let names: Vec<String> = (0..40).map(|number| format!("r{number:02}")).collect();
+    let shop =
+        Shop::with_rules(&RULES.replace("{region}/taxes*", &format!("{{region:in({})}}/taxes*", names.join(","))));
+    for name in &names {
+        shop.server.insert("data-us", &format!("data/{name}/taxes.csv"), "1,2.0\n");
+    }
+    shop.server.insert("data-eu", "historical/1.csv", "1,2.0\n");
+    let on_their_way = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let times = on_their_way.clone();
+    shop.server.script(move |call| {
+        let is_page = call.kind == Kind::List && call.bucket == "data-us";
+        times.lock().unwrap().extend(is_page.then(std::time::Instant::now));
+        is_page.then_some(Fault::Late(Duration::from_millis(100)))
+    });
+    shop.run("apply --yes").assert(0);
+    assert_eq!(shop.manifest("taxes/region=r39/symlink.txt"), "s3://data-us/data/r39/taxes.csv\n");
+    let times = on_their_way.lock().unwrap();
+    let took = *times.last().unwrap() - times[0];
+    assert!(times.len() >= 40 && took < Duration::from_secs(3), "{} pages of 100 ms took {took:?}", times.len());
+}
+
+#[test]
 fn partitions_that_do_not_change_cost_no_request_each() {
     let shop = Shop::open();
     for n in 0..10_000 {

@@ -44,7 +44,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: When,
 
-    /// When to show progress on standard error: auto (on a terminal), always, never; json (lines for programs)
+    /// When to show progress on standard error: auto (on a terminal), always, never, json
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub progress: Show,
 

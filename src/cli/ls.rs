@@ -2,15 +2,20 @@
 
 use super::{Exit, Global, Output, Progress, rule_file};
 use crate::error::Result;
-use crate::listing::{Page, lines, survey};
+use crate::listing::survey::{self, Order};
+use crate::listing::{Page, lines};
 use crate::map::Program;
 
 #[derive(clap::Args)]
-pub struct LsArgs {}
+pub struct LsArgs {
+    /// Print objects as they come, by as many requests at once as S3 bears, not in byte order
+    #[arg(long)]
+    any_order: bool,
+}
 
 /// # Errors
 /// Those of the rule file and of the listing.
-pub async fn run(global: &Global, _: &LsArgs) -> Result<Exit> {
+pub async fn run(global: &Global, args: &LsArgs) -> Result<Exit> {
     let rules = rule_file::load(global).await?;
     let sources = global.sources_whole(&rules).await?;
     let progress = Progress::start(global);
@@ -25,7 +30,8 @@ pub async fn run(global: &Global, _: &LsArgs) -> Result<Exit> {
         progress.listing(at);
         Ok(())
     };
-    survey::pages(&Program::new(&rules), &sources, &mut visit).await?;
+    let order = if args.any_order { Order::Any } else { Order::Bytes };
+    survey::pages(&Program::new(&rules), &sources, order, &mut visit).await?;
     out.flush()?;
     Ok(Exit::Done)
 }

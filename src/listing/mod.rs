@@ -24,6 +24,7 @@ pub use crate::map::page::{Object, Page, PageBuilder};
 pub use sources::{ListingArg, Sources};
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -56,6 +57,11 @@ pub trait Listing: Debug + Send + Sync {
 
     /// Whether anything lies below `prefix`; at most one request for one key.
     async fn any(&self, prefix: &Uri) -> Result<bool>;
+
+    /// The same source, whose requests count from 0, where several prefixes may be listed at once.
+    fn apart(&self) -> Option<Arc<dyn Listing>> {
+        None
+    }
 
     /// What this listing has asked for so far.
     fn requests(&self) -> Requests;

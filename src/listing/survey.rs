@@ -4,12 +4,13 @@
 //! listing. Folders of Delta, Iceberg and Hudi tables are looked for on the way: their removed files look alive, so what
 //! follows refuses them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::{BoxFuture, try_join_all};
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use memchr::memmem;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -24,6 +25,10 @@ use crate::uri::{Scheme, Uri};
 
 /// Pages listed ahead of those being mapped.
 const AHEAD: usize = 4;
+
+/// Sources that may be asked for their first pages ahead of the one being mapped, so that many small ones do not wait for
+/// each other.
+const SOURCES_AHEAD: usize = 16;
 
 /// Findings of one kind kept at most, beside those in literal directories.
 const MAX_LAKE_FOLDERS: usize = 1_000;
@@ -78,6 +83,12 @@ pub struct LakeFolder {
     pub format: LakeFormat,
     /// Whether a rule names the directory, or one right below it, literally; otherwise it was met below such.
     pub literal: bool,
+}
+
+impl LakeFolder {
+    fn books(&self) -> Uri {
+        self.directory.join(self.format.marker())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,9 +161,18 @@ pub async fn survey<N: Send + 'static, T: Send + 'static>(
     let mut come = Come { sources: parts.len(), ..Come::default() };
     let (incoming, mut outcome) = feed::feed();
     let working = tokio::task::spawn_blocking(move || workers(incoming));
-    for source in &parts {
-        let listing = sources.listing(source).await?;
-        let mut part = Part { source, listing, is_partial: sources.is_partial() };
+    let (mut later, mut next) = (parts.iter(), VecDeque::new());
+    loop {
+        while next.len() <= SOURCES_AHEAD
+            && let Some(source) = later.next()
+        {
+            let unseen = match source {
+                Source::Live { prefix, .. } if !sources.is_partial() => lakes.unseen(prefix),
+                _ => Vec::new(),
+            };
+            next.push_back(Part::new(source, sources.listing(source).await?, unseen));
+        }
+        let Some(mut part) = next.pop_front() else { break };
         match part.list(&mut lakes, &mut outcome, &mut come, progress).await? {
             Some(one) => listed.push(one),
             // No worker is left: one has panicked.
@@ -166,13 +186,14 @@ pub async fn survey<N: Send + 'static, T: Send + 'static>(
     Ok((Surveyed { listed, lake_folders: lakes.finish() }, made))
 }
 
-/// Every page of all that `program` needs, in the order of the sources: what `ls` prints.
+/// Every page of all that `program` needs, in the order of the sources, of live ones in this order: what `ls` prints.
 ///
 /// # Errors
 /// Of the sources; `visit`'s own end it too.
 pub async fn pages(
     program: &Program,
     sources: &Sources,
+    order: Order,
     visit: &mut (dyn FnMut(&Page, &Progress<'_>) -> Result<()> + Send),
 ) -> Result<()> {
     let parts = sources.cover(program.prefixes())?;
@@ -180,7 +201,7 @@ pub async fn pages(
     for source in &parts {
         let listing = sources.listing(source).await?;
         let before = listing.requests();
-        let mut pages = Ahead::start(source, listing.clone(), Order::Bytes);
+        let mut pages = Ahead::start(source, listing.clone(), order);
         while let Some(page) = pages.next().await {
             let page = page?;
             come.page(page.len() as u64);
@@ -233,10 +254,24 @@ impl Come {
 struct Part<'a> {
     source: &'a Source,
     listing: Arc<dyn Listing>,
-    is_partial: bool,
+    /// Its pages, where they are asked for before its turn comes.
+    ahead: Option<Ahead>,
+    /// What it does not show of other formats' books.
+    books: BoxFuture<'static, Result<Vec<LakeFolder>>>,
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
+    fn new(source: &'a Source, listing: Arc<dyn Listing>, unseen: Vec<LakeFolder>) -> Part<'a> {
+        let Some(listing) = listing.apart() else {
+            let books = probe(unseen, listing.clone()).boxed();
+            return Part { source, listing, ahead: None, books };
+        };
+        let ahead = Some(Ahead::start(source, listing.clone(), Order::Any));
+        let books = tokio::spawn(probe(unseen, listing.clone()));
+        let books = books.map(|done| done.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic())));
+        Part { source, listing, ahead, books: books.boxed() }
+    }
+
     /// `None` where the workers are gone.
     async fn list<N>(
         &mut self,
@@ -245,7 +280,8 @@ impl Part<'_> {
         come: &mut Come,
         progress: &mut (dyn FnMut(&Progress<'_>, N) -> Result<()> + Send),
     ) -> Result<Option<Listed>> {
-        let (start, before) = (Instant::now(), self.listing.requests());
+        let start = Instant::now();
+        let before = if self.ahead.is_some() { Requests::default() } else { self.listing.requests() };
         let prefix = self.source.prefix();
         let (keys_before, mut lines_before) = (come.keys, 0);
         let mut ahead = self.supply(outcome).await?;
@@ -270,9 +306,7 @@ impl Part<'_> {
         }
         let mut commit = None;
         if let Source::Live { prefix, .. } = self.source {
-            if !self.is_partial {
-                lakes.probe(prefix, self.listing.as_ref()).await?;
-            }
+            (&mut self.books).await?.into_iter().for_each(|lake| lakes.keep(lake));
             commit = self.listing.pin(prefix).await?;
         }
         come.done(self.listing.as_ref(), before);
@@ -289,8 +323,9 @@ impl Part<'_> {
     }
 
     /// Has the workers take this source's pages; gives the task that lists them, where there is one.
-    async fn supply<N>(&self, outcome: &Outcome<N>) -> Result<Option<Task>> {
+    async fn supply<N>(&mut self, outcome: &Outcome<N>) -> Result<Option<Task>> {
         let ahead = match self.source {
+            _ if let Some(ahead) = self.ahead.take() => ahead,
             Source::Live { .. } => Ahead::start(self.source, self.listing.clone(), Order::Any),
             Source::Written(written) => match written.supply().await? {
                 Supplied::Pages(pages) => Ahead::of(pages),
@@ -312,8 +347,8 @@ struct Ahead {
 }
 
 /// The order of the pages of a live source.
-#[derive(Clone, Copy, Debug)]
-enum Order {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
     Bytes,
     /// As they are there soonest.
     Any,
@@ -410,32 +445,15 @@ impl Lakes {
         }
     }
 
-    /// Asks for what the listing of `prefix` cannot have shown.
-    async fn probe(&mut self, prefix: &Uri, listing: &dyn Listing) -> Result<()> {
+    /// What the listing of `prefix` cannot show, and no other was to ask for.
+    fn unseen(&mut self, prefix: &Uri) -> Vec<LakeFolder> {
         let directory = directory_of(prefix);
-        for directory in [parent_of(&directory), Some(directory)].into_iter().flatten() {
-            if !self.probed.insert(directory.clone()) {
-                continue;
-            }
-            for format in LakeFormat::ALL {
-                let books = directory.join(format.marker());
-                if prefix.is_prefix_of(&books) {
-                    continue;
-                }
-                match has_books(format, &books, listing).await {
-                    Ok(false) => {}
-                    Ok(true) => {
-                        self.keep(LakeFolder { directory: directory.clone(), format, literal: true });
-                    }
-                    // Permissions may end at the prefixes that rules name.
-                    Err(error) if error.kind() == ErrorKind::Denied => {
-                        tracing::info!("not looked for a {} table at {}: {error}", format.name(), directory.shown());
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(())
+        let directories = [parent_of(&directory), Some(directory)].into_iter().flatten();
+        let new: Vec<Uri> = directories.filter(|directory| self.probed.insert(directory.clone())).collect();
+        let each = |directory: &Uri| {
+            LakeFormat::ALL.map(|format| LakeFolder { directory: directory.clone(), format, literal: true })
+        };
+        new.iter().flat_map(each).filter(|lake| !prefix.is_prefix_of(&lake.books())).collect()
     }
 
     fn finish(mut self) -> Vec<LakeFolder> {
@@ -458,6 +476,27 @@ impl Sink for Lakes {
             self.keep(LakeFolder { directory, format, literal });
         }
     }
+}
+
+/// Those that are there, asked for all at once.
+async fn probe(lakes: Vec<LakeFolder>, listing: Arc<dyn Listing>) -> Result<Vec<LakeFolder>> {
+    let has_books = |lake: LakeFolder| {
+        let listing = listing.as_ref();
+        async move {
+            match has_books(lake.format, &lake.books(), listing).await {
+                Ok(there) => Ok(Some(lake).filter(|_| there)),
+                // Permissions may end at the prefixes that rules name.
+                Err(error) if error.kind() == ErrorKind::Denied => {
+                    let (format, directory) = (lake.format.name(), lake.directory.shown());
+                    tracing::info!("not looked for a {format} table at {directory}: {error}");
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        }
+    };
+    let found: Vec<Option<LakeFolder>> = try_join_all(lakes.into_iter().map(has_books)).await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// One request: for one key, or for a page of Iceberg's metadata, which lies among other files.
@@ -491,7 +530,7 @@ mod tests {
     #[tokio::test]
     async fn a_probe_that_is_denied_finds_nothing_and_any_other_failure_ends_the_listing() {
         let uri = |text: &str| Uri::parse(text).unwrap();
-        let memory = Memory::new();
+        let memory = Arc::new(Memory::new());
         for key in ["data/in/_delta_log/0.json", "data/metadata/v1.metadata.json", "data/in/year=1/x.csv"] {
             memory.insert(&uri("s3://b/").join(key), "x");
         }
@@ -503,10 +542,10 @@ mod tests {
             memory.set_script(move |call| fault.filter(|_| !call.uri.key.starts_with("data/in/")));
             let prefix = uri("s3://b/data/in/year=");
             let mut lakes = Lakes::new([&prefix]);
-            let probed = lakes.probe(&prefix, &memory).await.map_err(|error| error.kind());
-            let folders = lakes.finish();
-            let folders: Vec<String> = folders.iter().map(|folder| folder.directory.raw()).collect();
-            assert_eq!(probed.map(|()| folders), found.map(|found| found.into_iter().map(String::from).collect()));
+            let probed = probe(lakes.unseen(&prefix), memory.clone()).await.map_err(|error| error.kind());
+            let folders = probed.map(|lakes| lakes.iter().map(|lake| lake.directory.raw()).collect::<Vec<_>>());
+            assert_eq!(folders, found.map(|found| found.into_iter().map(String::from).collect()));
+            assert!(lakes.unseen(&prefix).is_empty(), "what was asked for is not asked for again");
         }
     }
 }

@@ -123,6 +123,11 @@ impl Listing for S3 {
         Ok(Pages::new(self.asker(prefix, 1), None).stream().try_next().await?.is_some())
     }
 
+    fn apart(&self) -> Option<Arc<dyn Listing>> {
+        let (connection, limit) = (self.connection.clone(), self.limit.clone());
+        Some(Arc::new(S3 { connection, counts: Arc::default(), page_size: self.page_size, limit }))
+    }
+
     fn requests(&self) -> Requests {
         self.counts.so_far()
     }
