@@ -206,3 +206,26 @@ fn flags_that_concern_everything_do_not_go_together() {
     refused(HOURS, "plan --touched x --listing y", &["cannot be used with"]);
     refused(HOURS, "plan --touched nowhere", &["nowhere"]);
 }
+
+#[test]
+fn what_is_no_expression_is_pointed_at() {
+    let here = Here::new(HOURS, &FILES);
+    for (only, pieces) in [
+        ("dte = 2026-11-20", ["no table is partitioned by `dte`\n  dte = 2026-11-20\n  ^^^\n", "did you mean `dt`?"]),
+        ("dt >= 2026-11", ["`2026-11` is no date, as `dt` is\n  dt >= 2026-11\n        ^^^^^^^\n", "a whole day"]),
+        ("hour in (5, x)", ["`x` is no int, as `hour` is\n  hour in (5, x)\n              ^\n", "a whole number"]),
+        ("dt = 2026-11-20 or hour = 5", ["\n                  ^^\n", "region in (amer, apac)"]),
+        ("region ~ x", ["a comparison expected\n  region ~ x\n         ^^^\n", "one of = !="]),
+        ("region = 'x", ["this quote is not closed\n  region = 'x\n           ^^\n", ""]),
+        ("hour = 5 and region = amer", ["no table is partitioned by all of these columns", "dt, hour, region"]),
+        ("hour:hour = 5", ["no table `hour`\n  hour:hour = 5\n  ^^^^\n", "did you mean `hours`?"]),
+        ("regions:hour = 5", ["`regions` is not partitioned by `hour`", "by region"]),
+        ("dt = ''", ["an empty value is NULL", "dt is null"]),
+    ] {
+        let ran = Ran::of(here.command("plan --only").arg(only).output().unwrap());
+        assert_eq!(ran.code, 1, "{ran}");
+        for piece in pieces {
+            assert!(ran.stderr.contains(piece), "{piece:?} is missing\n{ran}");
+        }
+    }
+}
