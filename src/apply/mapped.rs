@@ -165,7 +165,9 @@ pub async fn all_by<A: Also>(
     let shared_program = program.clone();
     let work = move |incoming: Incoming<_>| workers::gather(workers, memory, &shared_program, now, &also, &incoming);
     let (surveyed, gathered) = survey::survey(&program, sources, work, &mut each_batch).await?;
-    let Gathered { groups, counted, left_out } = gathered;
+    let Gathered { groups, counted, left_out, slow } = gathered;
+    let keys: u64 = surveyed.listed.iter().map(|listed| listed.keys).sum();
+    tracing::info!("{slow} of {keys} keys were matched by backtracking, {workers} workers");
     let of_table = |((table, groups), counted): ((&Table, TableGroups), Counted)| {
         let Counted { traps, mut trapped, shared, directories } = counted;
         let partitions = groups.partitions.iter().map(|group| group.values.as_slice());

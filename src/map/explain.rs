@@ -147,7 +147,8 @@ pub fn explain(program: &Program, object: &Object<'_>) -> Result<Explanation> {
     }
     Ok(Explanation {
         below: program.location_of(object.bucket, object.key).cloned(),
-        is_hidden_below: program.is_hidden_below(object.bucket, object.key) || program.hides_base_name(object),
+        is_hidden_below: program.is_hidden_below(object.bucket, object.key)
+            || program.hides_base_name(object, object.base_name()),
         excluded_by: excluded_by(program, &tables, object),
         marks: marks(program, object)?,
         tables,

@@ -38,6 +38,11 @@ impl Interner {
         &self.bytes[start..self.entries[index].0]
     }
 
+    /// A hash of `bytes`, another one in each run.
+    pub fn hash(&self, bytes: &[u8]) -> u64 {
+        self.hashes.hash_one(bytes)
+    }
+
     /// The number of `bytes`, if it has one.
     pub fn find(&self, bytes: &[u8]) -> Option<u32> {
         if self.table.is_empty() {

@@ -44,6 +44,9 @@ struct Work {
     read: Read,
     text: String,
     bytes: Vec<u8>,
+    /// Whether the key in hand was matched by backtracking, and how many keys were.
+    is_slow: bool,
+    slow: u64,
 }
 
 /// What captures came to before, by rule. Forgotten whenever it has grown too large.
@@ -98,7 +101,7 @@ impl<'p> Mapper<'p> {
     pub fn new(program: &'p Program) -> Mapper<'p> {
         Mapper {
             program,
-            directory: Directory::new(program),
+            directory: Directory::new(),
             partitions: Partitions::default(),
             remembered: Remembered::default(),
             markers: program.markers.iter().map(|_| Interner::default()).collect(),
@@ -110,6 +113,8 @@ impl<'p> Mapper<'p> {
                 read: Read::default(),
                 text: String::new(),
                 bytes: Vec::new(),
+                is_slow: false,
+                slow: 0,
             },
             taken: Vec::new(),
         }
@@ -188,13 +193,20 @@ impl<'p> Mapper<'p> {
         (base_name, is_new)
     }
 
+    /// How many keys have been held against a rule by backtracking: what no directory and no look at a base name's ends
+    /// decides.
+    pub fn slow(&self) -> u64 {
+        self.work.slow + u64::from(self.work.is_slow)
+    }
+
     #[inline]
     fn object(&mut self, object: &Object<'_>, base_name: &str, sink: &mut impl Sink) -> Result<()> {
-        if self.directory.is_manifest {
+        self.work.slow += u64::from(std::mem::take(&mut self.work.is_slow));
+        if self.directory.is_manifest() {
             sink.leave(object, Why::Manifest);
             return Ok(());
         }
-        if !self.directory.markers.is_empty() {
+        if !self.directory.markers().is_empty() {
             self.note_markers(object, base_name)?;
         }
         match self.walk(object, base_name, false)? {
@@ -212,8 +224,8 @@ impl<'p> Mapper<'p> {
     /// Remembers the object as a marker of every `done` that it matches, whatever the rules make of it.
     fn note_markers(&mut self, object: &Object<'_>, base_name: &str) -> Result<()> {
         let program = self.program;
-        for index in 0..self.directory.markers.len() {
-            let number = self.directory.markers[index] as usize;
+        for index in 0..self.directory.markers().len() {
+            let number = self.directory.markers()[index] as usize;
             let compiled = &program.markers[number].compiled;
             let matches = self.matches(compiled, base_name);
             if !matches.map_err(|_| too_many_steps("a `done`", object))? || self.read(compiled, object).is_err() {
@@ -231,11 +243,12 @@ impl<'p> Mapper<'p> {
     fn walk(&mut self, object: &Object<'_>, base_name: &str, last: bool) -> Result<Walk> {
         let program = self.program;
         self.taken.clear();
+        self.directory.key(program, &mut self.work.scratch);
         let given = program.skips.given_by(object, base_name);
         let mut why = Why::Manifest;
         // Candidates before this one are of tables that are done with.
         let mut next = 0;
-        while let Some(candidate) = self.directory.candidates.get(next) {
+        while let Some(candidate) = self.directory.candidates().get(next) {
             let table = candidate.table as usize;
             let verdict = match program.tables[table].skips.why(given) {
                 Some(skipped) => Verdict::Leaves(skipped),
@@ -256,7 +269,7 @@ impl<'p> Mapper<'p> {
                 }
                 Verdict::Waits => return Ok(Walk::Waits),
             }
-            while self.directory.candidates.get(next).is_some_and(|other| other.table as usize == table) {
+            while self.directory.candidates().get(next).is_some_and(|other| other.table as usize == table) {
                 next += 1;
             }
         }
@@ -269,23 +282,35 @@ impl<'p> Mapper<'p> {
     /// The reason where no rule matched: some table neither skips nor excludes the object, or why they all do.
     fn why_unmatched(&mut self, so_far: Why, given: Skips, object: &Object<'_>, base_name: &str) -> Why {
         let tables = &self.program.tables;
+        if given.is_empty() {
+            return self.why_unmatched_by(tables.iter(), object, base_name);
+        }
         let reasons = tables.iter().map(|table| table.skips.why(given).unwrap_or(Why::Unmatched));
         let why = reasons.max().map_or(Why::Unmatched, |reason| reason.max(so_far));
         if why != Why::Unmatched {
             return why;
         }
-        let mut considered = tables.iter().filter(|table| table.skips.why(given).is_none());
+        self.why_unmatched_by(tables.iter().filter(|table| table.skips.why(given).is_none()), object, base_name)
+    }
+
+    /// The same, where these tables do not skip the object.
+    fn why_unmatched_by<'t>(
+        &mut self,
+        mut considered: impl Iterator<Item = &'t TableProgram>,
+        object: &Object<'_>,
+        base_name: &str,
+    ) -> Why {
         if considered.all(|table| self.directory.excludes(self.program, &table.excludes, object, base_name)) {
             return Why::Excluded;
         }
-        if self.directory.is_hidden_below(self.program, object) { Why::Hidden } else { why }
+        if self.directory.is_hidden_below(self.program, object, base_name) { Why::Hidden } else { Why::Unmatched }
     }
 
     /// What one rule says.
     #[inline]
     fn candidate(&mut self, index: usize, object: &Object<'_>, base_name: &str, last: bool) -> Result<Verdict> {
         let program = self.program;
-        let Candidate { table, rule, outcome } = self.directory.candidates[index];
+        let Candidate { table, rule, outcome } = self.directory.candidates()[index];
         let compiled = &program.tables[table as usize].rules[rule as usize];
         let matches = self.matches(&compiled.compiled, base_name);
         let place = |_| too_many_steps(&place(program.table(table as usize), rule as usize), object);
@@ -297,7 +322,8 @@ impl<'p> Mapper<'p> {
             (_, Some(outcome)) => outcome,
             (DecidedBy::Directory, None) => {
                 let outcome = self.outcome(table as usize, rule as usize, object);
-                *self.directory.candidates[index].outcome.insert(outcome)
+                self.directory.decide(index, outcome);
+                outcome
             }
             (DecidedBy::Captures, None) => self.remembered_outcome(table as usize, rule as usize, object),
         };
@@ -320,10 +346,11 @@ impl<'p> Mapper<'p> {
     /// Whether a pattern matches an object of the directory in hand; its slots are left behind.
     #[inline]
     fn matches(&mut self, compiled: &Compiled, base_name: &str) -> Result<bool, TooManySteps> {
-        let Work { scratch, slots, .. } = &mut self.work;
+        let Work { scratch, slots, is_slow, .. } = &mut self.work;
         let slots = &mut slots[..compiled.pattern.slots as usize];
         let (number, program) = match &compiled.how {
             How::Whole(code) => {
+                *is_slow = true;
                 slots.fill(UNSET);
                 return scratch.first(code, self.directory.text_of(base_name), 0, slots);
             }
@@ -346,6 +373,7 @@ impl<'p> Mapper<'p> {
                 saves.for_each(|slot| slots[*slot as usize] = way[*slot as usize]);
                 return Ok(true);
             }
+            *is_slow = true;
             slots.fill(UNSET);
             slots[..way.len()].copy_from_slice(way);
             if scratch.first(&program.code, self.directory.text_of(base_name), start, slots)? {

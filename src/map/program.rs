@@ -154,6 +154,12 @@ impl Skips {
         Skips(flags.into_iter().enumerate().fold(0, |all, (bit, set)| all | u8::from(set) << bit))
     }
 
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// The reasons among these that the object gives.
     #[inline]
     pub fn given_by(self, object: &Object<'_>, base_name: &str) -> Skips {
@@ -252,8 +258,7 @@ impl Program {
     }
 
     /// Whether the base name is hidden and stands below the prefix that lists it, where tables skip such.
-    pub(crate) fn hides_base_name(&self, object: &Object<'_>) -> bool {
-        let base_name = object.base_name();
+    pub(crate) fn hides_base_name(&self, object: &Object<'_>, base_name: &str) -> bool {
         base_name.starts_with(['.', '_'])
             && self.below_prefix(object.bucket, object.key).is_some_and(|below| below.ends_with(base_name))
     }

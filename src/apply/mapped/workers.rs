@@ -27,6 +27,8 @@ pub(super) struct Gathered {
     /// One per table of the rules.
     pub counted: Vec<Counted>,
     pub left_out: Shapes,
+    /// Keys that were matched by backtracking.
+    pub slow: u64,
 }
 
 /// What was seen on a table's lines.
@@ -88,8 +90,9 @@ pub(super) fn gather<A: Also>(
         mappers.push(worker.mapper);
     }
     let groups = group::finish(groups.into_iter().zip(&mappers).collect());
+    let slow = mappers.iter().map(Mapper::slow).sum();
     let counted = Counted::merged(counted);
-    Ok(groups.map(|groups| (Gathered { groups, counted, left_out: left_out.finish() }, lakes)))
+    Ok(groups.map(|groups| (Gathered { groups, counted, left_out: left_out.finish(), slow }, lakes)))
 }
 
 /// One worker, and all that it feeds.

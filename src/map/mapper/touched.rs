@@ -32,7 +32,7 @@ impl Mapper<'_> {
             etag: None,
         };
         let (base_name, _) = self.enter(&object, self.directory.is_in(&uri.bucket));
-        if self.directory.is_manifest {
+        if self.directory.is_manifest() {
             return Ok(false);
         }
         let marks = self.touched_by_marker(&object, base_name, wanted)?;
@@ -42,8 +42,8 @@ impl Mapper<'_> {
     fn touched_by_object(&mut self, object: &Object<'_>, base_name: &str, wanted: &mut [Wanted]) -> Result<bool> {
         let program = self.program;
         let mut found = false;
-        for index in 0..self.directory.candidates.len() {
-            let candidate = &self.directory.candidates[index];
+        for index in 0..self.directory.candidates().len() {
+            let candidate = &self.directory.candidates()[index];
             let (table, rule) = (candidate.table as usize, candidate.rule as usize);
             let compiled = &program.tables[table].rules[rule].compiled;
             let of_table = program.table(table);
@@ -64,8 +64,8 @@ impl Mapper<'_> {
     fn touched_by_marker(&mut self, object: &Object<'_>, base_name: &str, wanted: &mut [Wanted]) -> Result<bool> {
         let program = self.program;
         let mut found = false;
-        for index in 0..self.directory.markers.len() {
-            let number = self.directory.markers[index];
+        for index in 0..self.directory.markers().len() {
+            let number = self.directory.markers()[index];
             let marker = &program.markers[number as usize];
             let matches = self.matches(&marker.compiled, base_name);
             let matches = matches.map_err(|_| too_many_steps("a `done`", object))?;
