@@ -119,7 +119,8 @@ fn said(mapped: &Mapped) -> String {
     for table in &mapped.tables {
         let groups = &table.groups;
         for group in &groups.partitions {
-            said += &format!("{:?} {} {}\n", group.values, group.lines, String::from_utf8_lossy(&group.body));
+            let body = group.body.read().unwrap();
+            said += &format!("{:?} {} {}\n", group.values, group.body.lines(), String::from_utf8_lossy(&body));
         }
         let trapped: Vec<_> = table.trapped.iter().map(|(trap, count, example)| (trap.name, count, example)).collect();
         said += &format!("{:?} {} {trapped:?} {:?}\n", groups.taken_by_rule, groups.refused, table.lakes);

@@ -406,7 +406,7 @@ impl DirectoryProgram {
 impl ExcludeProgram {
     fn new(exclude: &Exclude) -> ExcludeProgram {
         let source = exclude.source.as_str();
-        let plain = |text: &str| !text.contains(['*', '?', '[', ']', '{', '}', '\\', '/', ',']);
+        let plain = |text: &str| !text.is_empty() && !text.contains(['*', '?', '[', ']', '{', '}', '\\', '/', ',']);
         let suffix = match exclude.over {
             ExcludeOver::BaseName => source.strip_prefix('*'),
             ExcludeOver::Key => source.strip_prefix("**/*"),
