@@ -175,7 +175,7 @@ fn counts_keep_the_first_example_of_each() {
     let traps = Traps::for_table(&table("format = \"csv\""));
     let mut counts = TrapCounts::default();
     for line in ["s3://b/x/plain", "s3://b/x/a:b", "s3://b/x/c:\u{1b}d", "s3://b/x//y"] {
-        counts.add(traps.line_traps(line.as_bytes()), line.as_bytes());
+        counts.add(traps.line_traps(line.as_bytes()), 0, line.as_bytes());
     }
     let found: Vec<_> = counts.iter().map(|(trap, count, example)| (trap.name, count, example)).collect();
     assert_eq!(found, [("colon", 2, "s3://b/x/a:b".to_owned()), ("double-slash", 1, "s3://b/x//y".to_owned())]);
@@ -187,7 +187,7 @@ fn what_stops_a_plan_is_said_with_what_to_do() {
     table.engines = vec![Engine::Athena, Engine::Hive];
     let refusal = |table: &Table, line: &str| {
         let (traps, mut counts) = (Traps::for_table(table), TrapCounts::default());
-        counts.add(traps.line_traps(line.as_bytes()), line.as_bytes());
+        counts.add(traps.line_traps(line.as_bytes()), 0, line.as_bytes());
         traps.refusal(table, &counts).map(|error| (error.notes().join("; "), error.help_text().unwrap().to_owned()))
     };
     let (notes, help) = refusal(&table, "s3://b/x/a:b").unwrap();

@@ -164,6 +164,63 @@ async fn trino_reads_what_restitch_registered() {
     seen.print();
 }
 
+const LIST_RULES: &str = r#"
+[defaults]
+location = 's3://trino-lists-tables/{table}/'
+engine   = "trino"
+format   = "csv"
+columns  = ["id bigint", "item string"]
+
+[catalog]
+type     = "glue"
+database = "lists"
+
+[table.regions]
+partitioned_by = ["region string"]
+[[table.regions.rule]]
+match = 's3://trino-lists/flat/{region}-*.csv'
+[[table.regions.rule]]
+match = 's3://trino-lists/deep/{region}/**/*.csv'
+
+[table.whole]
+[[table.whole.rule]]
+match = 's3://trino-lists/**/*.csv'
+"#;
+
+/// The LISTs that a plan says a query makes are those that Trino makes.
+#[tokio::test]
+#[ignore = "needs moto, gofakes3 and Trino"]
+async fn trino_lists_as_often_as_a_plan_says() {
+    let world = World::new(LIST_RULES, &["trino-lists", "trino-lists-tables"]).await;
+    for number in 0..2_100 {
+        world.put("trino-lists", &format!("flat/other-{number:04}.bak"), b"x".to_vec()).await;
+    }
+    for key in ["flat/emea-1.csv", "flat/emea-2.csv", "flat/amer-1.csv"] {
+        world.put("trino-lists", key, "1,kite\n".into()).await;
+    }
+    for key in ["deep/apac/1.csv", "deep/apac/a/1.csv", "deep/apac/a/2.csv", "deep/apac/b/c/1.csv", "deep/apac/b/_x"] {
+        world.put("trino-lists", key, "2,drum\n".into()).await;
+    }
+    world.restitch(&["apply", "--yes", "--create-database"]);
+    let planned: Value = serde_json::from_str(&world.restitch(&["plan", "--json"])).expect("JSON");
+    let said = |table: usize, field: &str| planned["tables"][table]["query_lists"][field].clone();
+    assert_eq!(said(0, "average"), json!(4.0), "3 pages of `flat/` for two partitions, 3 directories for the third");
+    let mut seen = Seen::default();
+    let mut counted = async |case: &str, sql: &str, rows: usize, lists: Value| {
+        let before = World::lists();
+        let found = world.query(sql).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(found.len(), rows, "{case}");
+        assert_eq!(json!(World::lists() - before), lists, "{case}");
+        seen.0.push((case.to_owned(), format!("{lists} LISTs, as planned")));
+    };
+    let regions = "SELECT id FROM glue.lists.regions WHERE region";
+    counted("a partition in a large directory", &format!("{regions} = 'emea'"), 2, json!(4)).await;
+    counted("a partition in three directories", &format!("{regions} = 'apac'"), 4, json!(4)).await;
+    counted("the worst partition", &format!("{regions} = 'amer'"), 1, said(0, "worst")).await;
+    counted("a table without partitions", "SELECT id FROM glue.lists.whole", 7, said(1, "worst")).await;
+    seen.print();
+}
+
 const SWITCH_RULES: &str = r#"
 [lookup.turned]
 north = "south"
@@ -422,6 +479,12 @@ impl World {
 
     async fn put(&self, bucket: &str, key: &str, body: Vec<u8>) {
         self.s3.put_object().bucket(bucket).key(key).body(body.into()).send().await.expect("the object is written");
+    }
+
+    /// LISTs that the S3 server has answered so far.
+    fn lists() -> usize {
+        let log = std::env::var("RESTITCH_S3_LOG").expect("run as this file says");
+        std::fs::read_to_string(log).expect("the log").lines().filter(|line| line.ends_with("LIST BUCKET")).count()
     }
 
     async fn delete(&self, bucket: &str, key: &str) {

@@ -124,6 +124,7 @@ fn said(mapped: &Mapped) -> String {
         }
         let trapped: Vec<_> = table.trapped.iter().map(|(trap, count, example)| (trap.name, count, example)).collect();
         said += &format!("{:?} {} {trapped:?} {:?}\n", groups.taken_by_rule, groups.refused, table.lakes);
+        said += &format!("{:?}\n", table.query_lists);
     }
     for (why, count) in mapped.left_out.reasons() {
         said += &format!("{why:?} {count} {:#?}\n", mapped.left_out.shapes(why));

@@ -13,12 +13,15 @@ use self::workers::{Counted, Gathered, NewPartition};
 use super::memory::Memory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::feed::Incoming;
+use crate::listing::sources::Source;
 use crate::listing::survey::{self, LakeFolder, LakeFormat, Listed};
 use crate::listing::{Object, Sources};
+use crate::map::directories::DirectoryLists;
 use crate::map::group::{TableGroups, line_hash};
 use crate::map::shapes::Shapes;
 use crate::map::{Program, Sink};
 use crate::plan::brakes;
+use crate::plan::cost::QueryLists;
 use crate::plan::manifest::Shape;
 use crate::plan::traps::{TrapCounts, Traps};
 use crate::rules::table::{Rules, Table};
@@ -47,6 +50,8 @@ pub struct MappedTable {
     /// Folders of other table formats out of which it would take objects.
     pub lakes: Vec<LakeFolder>,
     pub shared: Shared,
+    /// What a query of it makes an engine list; `None` where none does, or that cannot be told.
+    pub query_lists: Option<QueryLists>,
 }
 
 /// Objects of a table that lie at another one's address, as a copy in lakeFS does. A manifest names each address once, so
@@ -163,12 +168,14 @@ pub async fn all_by<A: Also>(
         partitions.look(new)
     };
     let shared_program = program.clone();
-    let work = move |incoming: Incoming<_>| workers::gather(workers, memory, &shared_program, now, &also, &incoming);
+    let lists = directory_lists(&program, sources)?;
+    let work =
+        move |incoming: Incoming<_>| workers::gather(workers, memory, &shared_program, now, &lists, &also, &incoming);
     let (surveyed, gathered) = survey::survey(&program, sources, work, &mut each_batch).await?;
-    let Gathered { groups, counted, left_out, slow } = gathered;
+    let Gathered { groups, counted, query_lists, left_out, slow } = gathered;
     let keys: u64 = surveyed.listed.iter().map(|listed| listed.keys).sum();
     tracing::info!("{slow} of {keys} keys were matched by backtracking, {workers} workers");
-    let of_table = |((table, groups), counted): ((&Table, TableGroups), Counted)| {
+    let of_table = |(((table, groups), counted), query_lists): (((&Table, TableGroups), Counted), _)| {
         let Counted { traps, mut trapped, shared, directories } = counted;
         let partitions = groups.partitions.iter().map(|group| group.values.as_slice());
         traps.count_partitions(table, partitions, &mut trapped);
@@ -178,9 +185,10 @@ pub async fn all_by<A: Also>(
                 lakes.push(lake.clone());
             }
         }
-        Ok(MappedTable { lakes, groups, traps, trapped, shared: shared.counted() })
+        Ok(MappedTable { lakes, groups, traps, trapped, shared: shared.counted(), query_lists })
     };
-    let tables = rules.tables.iter().zip(groups).zip(counted).map(of_table).collect::<Result<_>>()?;
+    let all = rules.tables.iter().zip(groups).zip(counted).zip(query_lists);
+    let tables = all.map(of_table).collect::<Result<_>>()?;
     let as_of = surveyed.listed.iter().filter_map(|listed| listed.as_of).min().unwrap_or(now).min(now);
     Ok(Mapped { listed: surveyed.listed, as_of, tables, left_out })
 }
@@ -195,11 +203,25 @@ fn needs_order(rules: &Rules, sources: &Sources) -> bool {
         || sources.may_say_addresses()
 }
 
+/// What counts the LISTs of queries; of local folders no engine asks for any.
+fn directory_lists(program: &Program, sources: &Sources) -> Result<Option<DirectoryLists>> {
+    if program.prefixes().all(|prefix| prefix.bucket.scheme == Scheme::File) {
+        return Ok(None);
+    }
+    let parts = sources.cover(program.prefixes())?;
+    let whole = parts.iter().filter(|part| !matches!(part, Source::Live { from: Some(_), .. }));
+    let covered = whole.map(|part| part.prefix().cloned()).collect();
+    Ok(Some(DirectoryLists::new(covered, sources.is_live())))
+}
+
 impl MappedTable {
-    /// What refuses the table whatever is published: its traps, and folders whose files do not all count.
+    /// What refuses the table whatever is published: its traps, folders whose files do not all count, what queries would
+    /// list.
     pub fn refusals(&self, table: &Table) -> Vec<Error> {
         let traps = self.traps.refusal(table, &self.trapped);
-        traps.into_iter().chain(lake_folders(table, &self.lakes)).collect()
+        let lists = self.query_lists.as_ref();
+        let lists = lists.and_then(|lists| brakes::too_many_lists(&table.name, &table.limits, lists));
+        traps.into_iter().chain(lake_folders(table, &self.lakes)).chain(lists).collect()
     }
 }
 

@@ -15,10 +15,10 @@ use crate::uri::{Bucket, Uri};
 pub const KEYS_A_LIST: u64 = 1000;
 
 /// A sink that counts, for each partition, the LISTs of the directories that its lines lie in.
-#[derive(Debug)]
-pub struct Directories {
-    /// What the listing is complete for.
-    covered: Vec<Uri>,
+#[derive(Clone, Debug)]
+pub struct DirectoryLists {
+    /// What the listing is complete for; `None`: everything.
+    covered: Option<Vec<Uri>>,
     lists: Vec<Lists>,
     /// By the directory's hash: what may go on before or after the page that it was met on.
     parts: HashMap<u64, Part>,
@@ -44,7 +44,7 @@ pub struct Lists {
 }
 
 /// The page in hand, and where in it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct InHand {
     bucket: Option<Bucket>,
     /// Keys before the directory in hand.
@@ -59,7 +59,7 @@ struct InHand {
     opened: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     /// Bytes of its path.
     len: usize,
@@ -72,18 +72,18 @@ struct Open {
 }
 
 /// As much of a directory as some pages show.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Part {
     keys: u64,
     partitions: Vec<PartitionId>,
     at_least: bool,
 }
 
-impl Directories {
-    /// For a listing that is complete for the prefixes `covered`. `in_order` where each of its pages is known to be in
+impl DirectoryLists {
+    /// For a listing that is complete for the prefixes `covered`, or for everything. `in_order` where each of its pages is known to be in
     /// byte order and to share no range of keys with another one.
-    pub fn new(covered: Vec<Uri>, in_order: bool) -> Directories {
-        Directories {
+    pub fn new(covered: Option<Vec<Uri>>, in_order: bool) -> DirectoryLists {
+        DirectoryLists {
             covered,
             lists: Vec::new(),
             parts: HashMap::new(),
@@ -97,7 +97,7 @@ impl Directories {
     }
 
     /// Takes over what another one counted, on other pages; `partition` says what its partitions are here.
-    pub fn merge(&mut self, other: Directories, partition: impl Fn(PartitionId) -> PartitionId) {
+    pub fn merge(&mut self, other: DirectoryLists, partition: impl Fn(PartitionId) -> PartitionId) {
         for (number, lists) in (0..).map(PartitionId).zip(other.lists) {
             self.of(partition(number)).add(lists);
         }
@@ -177,8 +177,8 @@ impl Directories {
             let part = self.parts.entry(hash(bucket, path)).or_default();
             part.keys += closed.keys;
             part.partitions.extend(partitions.drain(closed.partitions..));
-            part.at_least =
-                !self.covered.iter().any(|prefix| prefix.bucket == *bucket && path.starts_with(&prefix.key));
+            let covers = |prefix: &Uri| prefix.bucket == *bucket && path.starts_with(&prefix.key);
+            part.at_least = self.covered.as_ref().is_some_and(|covered| !covered.iter().any(covers));
             return;
         }
         if closed.keys > KEYS_A_LIST {
@@ -208,7 +208,7 @@ impl Directories {
     }
 }
 
-impl Sink for Directories {
+impl Sink for DirectoryLists {
     fn page_begins(&mut self, page: &Page) {
         if page.is_empty() {
             return;
@@ -312,8 +312,8 @@ mod tests {
     }
 
     /// Counts keys, each with its partition if it is taken, page by page.
-    fn counted(pages: &[&[(String, Option<u32>)]], prefix: &str, in_order: bool) -> Directories {
-        let mut directories = Directories::new(vec![Uri::new(bucket(), prefix)], in_order);
+    fn counted(pages: &[&[(String, Option<u32>)]], prefix: &str, in_order: bool) -> DirectoryLists {
+        let mut directories = DirectoryLists::new(Some(vec![Uri::new(bucket(), prefix)]), in_order);
         for keys in pages {
             let mut page = PageBuilder::new(bucket());
             for (key, _) in *keys {

@@ -159,6 +159,45 @@ impl Sink for () {
     fn leave(&mut self, _: &Object<'_>, _: Why) {}
 }
 
+/// What is not there looks at nothing.
+impl<S: Sink> Sink for Option<S> {
+    fn take(&mut self, object: &Object<'_>, taken: Taken) {
+        if let Some(sink) = self {
+            sink.take(object, taken);
+        }
+    }
+
+    fn supersede(&mut self, object: &Object<'_>, taken: Taken) {
+        if let Some(sink) = self {
+            sink.supersede(object, taken);
+        }
+    }
+
+    fn leave(&mut self, object: &Object<'_>, why: Why) {
+        if let Some(sink) = self {
+            sink.leave(object, why);
+        }
+    }
+
+    fn page_begins(&mut self, page: &Page) {
+        if let Some(sink) = self {
+            sink.page_begins(page);
+        }
+    }
+
+    fn directory(&mut self, page: &Page, at: usize, path: &str) {
+        if let Some(sink) = self {
+            sink.directory(page, at, path);
+        }
+    }
+
+    fn page_ends(&mut self, page: &Page) {
+        if let Some(sink) = self {
+            sink.page_ends(page);
+        }
+    }
+}
+
 impl<S: Sink> Sink for &mut S {
     fn take(&mut self, object: &Object<'_>, taken: Taken) {
         (**self).take(object, taken);

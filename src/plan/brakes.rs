@@ -2,6 +2,7 @@
 //!
 //! Pure: numbers in, errors out, each naming the flag or the setting that lets it go on.
 
+use super::cost::QueryLists;
 use super::{Change, Counts};
 use crate::error::{Error, ErrorKind};
 use crate::rules::table::{Limits, Matcher, Table};
@@ -152,6 +153,24 @@ pub fn too_many_lines(table: &str, limits: &Limits, changes: &[Change]) -> Optio
             .note(format!("it is {}", Shown(&longest.key)))
             .help(format!("partition further, or in [table.{table}]: max_lines = {}", longest.lines)),
     )
+}
+
+/// A query of one partition that makes an engine list more than `max_lists_per_partition`.
+pub fn too_many_lists(table: &str, limits: &Limits, lists: &QueryLists) -> Option<Error> {
+    let limit = limits.max_lists_per_partition.filter(|limit| lists.worst > *limit)?;
+    let message = format!(
+        "a query of `{table}`{} would make an engine list {}{} pages, more than max_lists_per_partition ({})",
+        if lists.partition.0.is_empty() { String::new() } else { format!(" at {}", lists.partition.shown()) },
+        if lists.at_least { "at least " } else { "" },
+        grouped(lists.worst),
+        grouped(limit)
+    );
+    Some(Error::new(ErrorKind::Brake, message).note("Athena and Trino list the directory of each object whole").help(
+        format!(
+            "put the objects in folders of their own, or in [table.{table}]: max_lists_per_partition = {}",
+            lists.worst
+        ),
+    ))
 }
 
 /// A listing older than `max_listing_age`; both in seconds since 1970.

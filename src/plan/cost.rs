@@ -1,10 +1,52 @@
-//! What a plan costs to carry out: requests, and dollars where the store has a price.
+//! What a plan costs to carry out: requests, and dollars where the store has a price; and what its tables then cost to
+//! query: the LISTs that an engine makes.
 //!
-//! Pure. What its tables then cost to query (the LISTs that an engine makes) is not counted here.
+//! Pure.
+
+use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::TablePlan;
+use super::manifest::Shape;
+use super::{Partition, TablePlan};
+use crate::map::directories::Lists;
+use crate::rules::table::{Engine, Table};
+use crate::value::PartitionValue;
+
+/// What a query of one partition makes Athena or Trino list, in pages of 1,000 keys: the directory of the manifest, and
+/// that of each object, whole.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct QueryLists {
+    /// Over the partitions, each once.
+    pub average: f64,
+    /// Of the partition where it is most.
+    pub worst: u64,
+    pub partition: Partition,
+    /// Whether the listing does not show some directory of that partition whole.
+    pub at_least: bool,
+}
+
+impl QueryLists {
+    /// Pages of which a plan warns.
+    pub const MANY: u64 = 100;
+
+    /// Of the partitions of `table`, each with the LISTs of its objects' directories; `None` where there are none, or no
+    /// engine of the table makes LISTs.
+    pub fn of(table: &Table, partitions: &[(Lists, &[PartitionValue])]) -> Option<QueryLists> {
+        table.engines.iter().any(lists_directories).then_some(())?;
+        let all: u64 = partitions.iter().map(|(lists, _)| lists.lists + 1).sum();
+        // Of several the first by its values, whoever counted it.
+        let ((Lists { lists, at_least }, values), _) =
+            partitions.iter().map(|one| (*one, (one.0.lists, Reverse(one.1)))).max_by_key(|(_, order)| *order)?;
+        let partition = Partition::new(&Shape::of(table), values);
+        Some(QueryLists { average: all as f64 / partitions.len() as f64, worst: lists + 1, partition, at_least })
+    }
+}
+
+/// Whether an engine finds a manifest's objects by listing their directories; Hive and Spark ask for each object.
+fn lists_directories(engine: &Engine) -> bool {
+    matches!(engine, Engine::Athena | Engine::Trino { .. })
+}
 
 /// What a store asks for reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

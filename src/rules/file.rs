@@ -672,6 +672,7 @@ impl<'c> Reader<'c> {
             max_removed: layers.one("max_removed", Node::share).or(percent).unwrap_or(standard.max_removed),
             max_partitions: layers.one("max_partitions", Node::whole).unwrap_or(standard.max_partitions),
             max_lines: layers.one("max_lines", Node::whole).unwrap_or(standard.max_lines),
+            max_lists_per_partition: layers.one("max_lists_per_partition", Node::whole),
             max_listing_age_s: self.duration(layers, "max_listing_age"),
             leave_after_s: self.duration(layers, "leave_after"),
         }

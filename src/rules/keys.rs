@@ -285,6 +285,12 @@ macro_rules! table_keys {
                 example: "1_000_000",
             },
             Key {
+                name: "max_lists_per_partition",
+                shape: COUNT,
+                doc: "Where a query of one partition makes Athena or Trino list more pages than this, the run stops.",
+                example: "200",
+            },
+            Key {
                 name: "max_listing_age",
                 shape: DURATION,
                 doc: "A listing older than this is refused.",

@@ -274,6 +274,8 @@ pub struct Limits {
     pub max_removed: f64,
     pub max_partitions: u64,
     pub max_lines: u64,
+    /// Pages that a query of one partition may make an engine list.
+    pub max_lists_per_partition: Option<u64>,
     /// Seconds.
     pub max_listing_age_s: Option<u64>,
     /// Lines of objects older than so many seconds leave.
@@ -286,6 +288,7 @@ impl Default for Limits {
             max_removed: 0.1,
             max_partitions: 100_000,
             max_lines: 1_000_000,
+            max_lists_per_partition: None,
             max_listing_age_s: None,
             leave_after_s: None,
         }

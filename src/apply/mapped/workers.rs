@@ -1,5 +1,6 @@
 //! The workers: each maps the pages that it takes into groups and counts of its own; at the end all are made one.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -12,12 +13,14 @@ use crate::error::Result;
 use crate::listing::Object;
 use crate::listing::feed::{Batch, Incoming, Stopped};
 use crate::listing::survey::Lakes;
+use crate::map::directories::{DirectoryLists, Lists};
 use crate::map::group::{self, Groups, TableGroups};
 use crate::map::runs::Spill;
 use crate::map::shapes::Shapes;
 use crate::map::{Mapper, PartitionId, Program};
+use crate::plan::cost::QueryLists;
 use crate::plan::traps::{TrapCounts, Traps};
-use crate::rules::table::{OnTrap, Table};
+use crate::rules::table::{OnTrap, Rules, Table};
 use crate::value::PartitionValue;
 
 /// What all workers together made of a listing.
@@ -26,6 +29,8 @@ pub(super) struct Gathered {
     pub groups: Vec<TableGroups>,
     /// One per table of the rules.
     pub counted: Vec<Counted>,
+    /// One per table of the rules.
+    pub query_lists: Vec<Option<QueryLists>>,
     pub left_out: Shapes,
     /// Keys that were matched by backtracking.
     pub slow: u64,
@@ -49,7 +54,7 @@ pub(super) struct NewPartition {
     pub values: Option<Vec<PartitionValue>>,
 }
 
-/// Runs so many workers until nothing more comes in.
+/// Runs so many workers until nothing more comes in; each counts by a `lists` of its own.
 ///
 /// # Errors
 /// `Stopped` where something failed, which has been told; else those of the mappers' and the groups' ends.
@@ -58,6 +63,7 @@ pub(super) fn gather<A: Also>(
     memory: Memory,
     program: &Program,
     now: i64,
+    lists: &Option<DirectoryLists>,
     also: &impl Fn() -> A,
     incoming: &Incoming<Vec<NewPartition>>,
 ) -> Result<Result<(Gathered, Lakes)>, Stopped> {
@@ -68,7 +74,7 @@ pub(super) fn gather<A: Also>(
     let worked = thread::scope(|scope| {
         let threads = counted.iter_mut().map(|counted| {
             let groups = Groups::new(rules, now).within(memory.lines_bytes() / workers, spill.clone());
-            let worker = Worker::new(program, groups, counted, also());
+            let worker = Worker::new(program, groups, counted, lists.clone(), also());
             scope.spawn(move || worker.work(incoming))
         });
         let threads: Vec<_> = threads.collect();
@@ -83,16 +89,19 @@ pub(super) fn gather<A: Also>(
     let mut lakes = Lakes::new(program.prefixes());
     let mut groups = Vec::new();
     let mut mappers = Vec::new();
+    let mut lists = Vec::new();
     for worker in workers {
         left_out.merge(worker.left_out);
         lakes.merge(worker.lakes);
         groups.push(worker.groups);
         mappers.push(worker.mapper);
+        lists.extend(worker.lists);
     }
+    let query_lists = query_lists(rules, &mappers, lists);
     let groups = group::finish(groups.into_iter().zip(&mappers).collect());
     let slow = mappers.iter().map(Mapper::slow).sum();
     let counted = Counted::merged(counted);
-    Ok(groups.map(|groups| (Gathered { groups, counted, left_out: left_out.finish(), slow }, lakes)))
+    Ok(groups.map(|groups| (Gathered { groups, counted, query_lists, left_out: left_out.finish(), slow }, lakes)))
 }
 
 /// One worker, and all that it feeds.
@@ -101,6 +110,7 @@ struct Worker<'r, A> {
     groups: Groups<'r>,
     left_out: Shapes,
     lakes: Lakes,
+    lists: Option<DirectoryLists>,
     also: A,
     /// Partitions of the mapper that have been told.
     told: u32,
@@ -109,7 +119,13 @@ struct Worker<'r, A> {
 }
 
 impl<'r, A: Also> Worker<'r, A> {
-    fn new(program: &'r Program, groups: Groups<'r>, counted: &'r mut [Counted], also: A) -> Worker<'r, A> {
+    fn new(
+        program: &'r Program,
+        groups: Groups<'r>,
+        counted: &'r mut [Counted],
+        lists: Option<DirectoryLists>,
+        also: A,
+    ) -> Worker<'r, A> {
         let rules = &program.rules;
         let inspect = |number, table: usize, object: &Object<'_>, line: &[u8]| {
             counted[table].see(&rules.tables[table], number, object, line)
@@ -119,6 +135,7 @@ impl<'r, A: Also> Worker<'r, A> {
             groups: groups.inspected_by(Box::new(inspect)),
             left_out: Shapes::new(rules),
             lakes: Lakes::new(program.prefixes()),
+            lists,
             also,
             told: 0,
             samples: vec![0; rules.tables.len()],
@@ -129,13 +146,13 @@ impl<'r, A: Also> Worker<'r, A> {
     fn work(mut self, incoming: &Incoming<Vec<NewPartition>>) -> Result<Result<Worker<'r, A>>, Stopped> {
         incoming.each(|batch| self.map(batch))?;
         self.number(u64::MAX);
-        let mut sinks = (&mut self.groups, (&mut self.left_out, &mut self.also));
+        let mut sinks = ((&mut self.groups, &mut self.lists), (&mut self.left_out, &mut self.also));
         Ok(self.mapper.finish(&mut sinks).map(|()| self))
     }
 
     fn map(&mut self, batch: &Batch) -> Result<Vec<NewPartition>> {
         self.number(batch.number);
-        let mut sinks = ((&mut self.groups, &mut self.lakes), (&mut self.left_out, &mut self.also));
+        let mut sinks = (((&mut self.groups, &mut self.lists), &mut self.lakes), (&mut self.left_out, &mut self.also));
         for page in &batch.pages {
             self.mapper.page(page, &mut sinks)?;
         }
@@ -161,6 +178,34 @@ impl<'r, A: Also> Worker<'r, A> {
         });
         news.collect()
     }
+}
+
+/// Of each table, what a query makes an engine list. `counted` are the workers' own, if they counted it.
+fn query_lists(rules: &Rules, mappers: &[Mapper<'_>], counted: Vec<DirectoryLists>) -> Vec<Option<QueryLists>> {
+    let mut numbers: HashMap<(usize, &[PartitionValue]), PartitionId> = HashMap::new();
+    let mut partitions = Vec::new();
+    let mut all: Option<DirectoryLists> = None;
+    for (mapper, counted) in mappers.iter().zip(counted) {
+        let mut number = |own: PartitionId| {
+            let partition = mapper.partition(own);
+            *numbers.entry(partition).or_insert_with(|| {
+                partitions.push(partition);
+                PartitionId(partitions.len() as u32 - 1)
+            })
+        };
+        let known: Vec<PartitionId> = (0..mapper.partitions()).map(|own| number(PartitionId(own))).collect();
+        // The first one's numbers are as they were.
+        match &mut all {
+            None => all = Some(counted),
+            Some(all) => all.merge(counted, |own| known[own.0 as usize]),
+        }
+    }
+    let lists = all.and_then(DirectoryLists::finish).unwrap_or_default();
+    let mut of_tables = vec![Vec::new(); rules.tables.len()];
+    for ((table, values), lists) in partitions.into_iter().zip(lists).filter(|(_, lists)| *lists != Lists::default()) {
+        of_tables[table].push((lists, values));
+    }
+    rules.tables.iter().zip(of_tables).map(|(table, lists)| QueryLists::of(table, &lists)).collect()
 }
 
 impl Counted {

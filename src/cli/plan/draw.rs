@@ -20,6 +20,7 @@ use crate::listing::survey::Listed;
 use crate::map::group::TableGroups;
 use crate::map::shapes::Shapes;
 use crate::plan::TablePlan;
+use crate::plan::cost::QueryLists;
 use crate::plan::marker::{self, Marker};
 use crate::plan::traps::{TrapCounts, Traps};
 use crate::rules;
@@ -66,6 +67,8 @@ pub struct DrawnTable {
     pub trapped: TrapCounts,
     /// Objects at another one's address.
     pub shared: Shared,
+    /// What a query of it makes an engine list, where that is known.
+    pub query_lists: Option<QueryLists>,
     /// Lines that were left out for the traps that they are in.
     pub skipped: u64,
     /// Lines that have left by `leave_after`.
@@ -226,6 +229,7 @@ async fn unchanged(rules: &Rules, places: &[Place], planning: &Planning) -> Resu
             traps: Traps::for_table(table),
             trapped: TrapCounts::default(),
             shared: Shared::default(),
+            query_lists: None,
             skipped: 0,
             left: 0,
             store: place.store.clone(),
@@ -292,7 +296,7 @@ pub(super) async fn draw_table(
     planning: &Planning,
 ) -> Result<DrawnTable> {
     let mut refusals = mapped.refusals(table);
-    let MappedTable { groups, traps, trapped, shared, .. } = mapped;
+    let MappedTable { groups, traps, trapped, shared, query_lists, .. } = mapped;
     let TableGroups { refused: skipped, left, .. } = groups;
     let published = place.found.as_ref().ok().and_then(|found| Some(found.as_ref()?.marker.clone()));
     let Place { location, store, catalog, found } = place;
@@ -304,8 +308,21 @@ pub(super) async fn draw_table(
     let Planned { plan, refusals: more } =
         planned.unwrap_or_else(|error| Planned { plan: None, refusals: vec![error] });
     refusals.extend(more);
-    let name = table.name.clone();
-    Ok(DrawnTable { name, location, published, plan, refusals, traps, trapped, shared, skipped, left, store, catalog })
+    Ok(DrawnTable {
+        name: table.name.clone(),
+        location,
+        published,
+        plan,
+        refusals,
+        traps,
+        trapped,
+        shared,
+        query_lists,
+        skipped,
+        left,
+        store,
+        catalog,
+    })
 }
 
 async fn draw_removed(removed: &Removed, store: Arc<dyn Store>, planning: &Planning) -> Result<Option<DrawnTable>> {
@@ -319,6 +336,7 @@ async fn draw_removed(removed: &Removed, store: Arc<dyn Store>, planning: &Plann
         traps: Traps::default(),
         trapped: TrapCounts::default(),
         shared: Shared::default(),
+        query_lists: None,
         skipped: 0,
         left: 0,
         store,

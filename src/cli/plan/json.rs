@@ -11,7 +11,7 @@ use crate::listing::survey::Listed;
 use crate::map::Why;
 use crate::map::shapes::Shapes;
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionChange, TableChange};
-use crate::plan::cost::Cost;
+use crate::plan::cost::{Cost, QueryLists};
 use crate::plan::traps::{Level, On, ReaderName, Trap};
 use crate::plan::{Action, Change, Counts, Kind, PLAN_VERSION, Partition, Requirement, TablePlan, switch};
 use crate::uri::Uri;
@@ -75,6 +75,8 @@ struct Table<'d> {
     skipped: u64,
     /// Objects at another one's address.
     shared: u64,
+    /// Pages that a query of one partition makes Athena or Trino list; `null` where neither reads it, or it is not known.
+    query_lists: Option<&'d QueryLists>,
     refusals: Vec<Refusal<'d>>,
     traps: Vec<Trapped>,
 }
@@ -217,6 +219,7 @@ fn table(table: &DrawnTable) -> Table<'_> {
         left: table.left,
         skipped: table.skipped,
         shared: table.shared.count,
+        query_lists: table.query_lists.as_ref(),
         refusals: table.refusals.iter().map(refusal).collect(),
         traps: traps(table),
     }

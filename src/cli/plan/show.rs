@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::map::Why;
 use crate::plan::brakes::{counted, grouped};
 use crate::plan::catalog::{CatalogPlan, FieldChange, PartitionAction, TableChange};
-use crate::plan::cost::Cost;
+use crate::plan::cost::{Cost, QueryLists};
 use crate::plan::manifest::Shape;
 use crate::plan::marker::Marker;
 use crate::plan::switch::Reason;
@@ -48,6 +48,7 @@ pub fn show(out: &mut Output, drawn: &Drawn, all: bool) -> Result<()> {
     left_out(out, drawn, all)?;
     // Those that nothing is written for have been shown before.
     if all || !drawn.is_empty() {
+        queries(out, drawn)?;
         warnings(out, drawn)?;
     }
     gone(out, drawn)?;
@@ -414,6 +415,33 @@ fn why_shown(why: Why) -> &'static str {
     }
 }
 
+/// What a query makes Athena and Trino list, table by table.
+fn queries(out: &mut Output, drawn: &Drawn) -> Result<()> {
+    let known: Vec<(&str, &QueryLists)> =
+        drawn.tables.iter().filter_map(|table| Some((table.name.as_str(), table.query_lists.as_ref()?))).collect();
+    let width = known.iter().map(|(name, _)| columns(&shown(name))).max().unwrap_or(0);
+    if !known.is_empty() {
+        writeln!(out)?;
+    }
+    for (number, (name, lists)) in known.iter().enumerate() {
+        let head = if number == 0 { "queries" } else { "" };
+        let least = if lists.at_least { "at least " } else { "" };
+        let average = (lists.average * 10.0).round() / 10.0;
+        let what = match lists.partition.0.is_empty() {
+            true => format!("{least}{}", counted(lists.worst, "LIST")),
+            false if lists.average == lists.worst as f64 => {
+                format!("{least}{} a partition", counted(lists.worst, "LIST"))
+            }
+            false => {
+                let worst = grouped(lists.worst);
+                format!("{average} LISTs a partition, at worst {least}{worst}: {}", lists.partition.shown())
+            }
+        };
+        writeln!(out, "{head:<10} {}   {what}", left(&shown(name), width))?;
+    }
+    Ok(())
+}
+
 /// Traps that are no errors, each once for all the tables that are in it.
 fn warnings(out: &mut Output, drawn: &Drawn) -> Result<()> {
     let mut found: Vec<(&'static Trap, String)> = Vec::new();
@@ -433,9 +461,24 @@ fn warnings(out: &mut Output, drawn: &Drawn) -> Result<()> {
             note(trap, format!("{} of `{name}`", trap.counted(count)));
         }
     }
+    let slow = || {
+        let known = drawn.tables.iter().filter_map(|table| Some((table, table.query_lists.as_ref()?)));
+        known.filter(|(_, lists)| lists.worst > QueryLists::MANY)
+    };
     let shared = || drawn.tables.iter().filter_map(|table| Some((table, table.shared.example.as_ref()?)));
-    if !found.is_empty() || shared().next().is_some() {
+    if !found.is_empty() || shared().next().is_some() || slow().next().is_some() {
         writeln!(out)?;
+    }
+    for (table, lists) in slow() {
+        let text = format!(
+            "a query of `{}`{} makes Athena and Trino list {}{} pages of keys, at 30 to 100 ms each: they list the \
+             directory of each object whole; put these objects in folders of their own",
+            shown(&table.name),
+            if lists.partition.0.is_empty() { String::new() } else { format!(" at {}", lists.partition.shown()) },
+            if lists.at_least { "at least " } else { "" },
+            grouped(lists.worst)
+        );
+        write_wrapped(out, &format!("{WARNING}warning{WARNING:#}    "), 11, &text)?;
     }
     for (table, example) in shared() {
         let text = format!(
