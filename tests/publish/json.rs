@@ -28,6 +28,10 @@ fn the_fields_of_a_plan_are_those_documented() {
     here.file("data/amer/1.csv", "1\n");
     add(&here.run("plan --json").ok().stdout);
 
+    let here = Here::new(&TAXES.replace("'data/", "'s3://b/data/"), &[]);
+    here.file("keys.txt", "data/amer/1.csv\n");
+    add(&here.run("plan --json --listing s3://b/=keys.txt").ok().stdout);
+
     assert_eq!(printed, documented("## The JSON of a plan"));
 }
 

@@ -36,6 +36,45 @@ fn a_new_table_is_new_and_nobody_reads_it_yet() {
 }
 
 #[test]
+fn a_plan_says_what_queries_will_list() {
+    let rules = TAXES.replace("'data/{region}/", "'s3://b/data/{region}/**/");
+    let here = Here::new(&rules, &[]);
+    let lists = |keys: Vec<String>| here.file("keys.txt", &keys.concat());
+    let with = "--listing s3://b/=keys.txt";
+    // 150 pages of other keys beside one, and two directories in another partition.
+    let other = (0..149_999).map(|number| format!("data/amer/{number:06}.bak\n"));
+    let keys: Vec<String> =
+        other.chain(["amer/x", "emea/a/x", "emea/b/x"].map(|name| format!("data/{name}.csv\n"))).collect();
+    lists(keys.clone());
+    here.run(&format!("plan {with}"))
+        .ends(0, &["queries    taxes   77 LISTs a partition, at worst 151: region=amer"])
+        .ends(0, &["a query of `taxes` at region=amer makes Athena and Trino list 151 pages of keys"]);
+    let limited = |limit: u32| rules.replace("format ", &format!("max_lists_per_partition = {limit}\nformat "));
+    here.rules(&limited(151));
+    here.run(&format!("plan {with}")).ok();
+    here.rules(&limited(150));
+    let message = "a query of `taxes` at region=amer would make an engine list 151 pages";
+    let apply = here.run(&format!("apply --yes {with}"));
+    apply.ends(3, &[message, "max_lists_per_partition (150)", "max_lists_per_partition = 151"]);
+    assert!(!here.path("out").exists());
+    // Of keys in no order nothing is known, and Spark asks for each object.
+    lists(keys.iter().rev().cloned().collect());
+    here.rules(&rules);
+    let shuffled = here.run(&format!("plan {with}")).ok();
+    lists(keys);
+    here.rules(&rules.replace("format ", "engine = \"spark\"\nformat "));
+    for shown in [shuffled, here.run(&format!("plan {with}")).ok()] {
+        assert!(!shown.stdout.contains("LIST"), "{shown}");
+    }
+    // What the listing does not show whole may be more.
+    here.rules(&rules.replace("{region}/**/*", "{region:in(emea)}/a/x"));
+    lists(vec!["data/emea/a/x.csv\n".into()]);
+    here.run("plan --listing s3://b/data/emea/a/=keys.txt").ends(0, &["queries    taxes   2 LISTs a partition"]);
+    here.run("plan --listing s3://b/data/emea/a/x=keys.txt")
+        .ends(0, &["queries    taxes   at least 2 LISTs a partition"]);
+}
+
+#[test]
 fn what_is_left_out_is_counted_by_reason_and_shape() {
     let rules = TAXES.replace("format ", "exclude = [\"*.tmp\"]\nformat ");
     let here = Here::new(&rules, &["data/amer/1.csv", "data/amer/_hidden.csv", "data/amer/x.tmp"]);
