@@ -307,12 +307,15 @@ mod tests {
     use crate::map::page::PageBuilder;
     use crate::uri::Scheme;
 
+    /// A key, and the partition that takes it.
+    type Keyed = (String, Option<u32>);
+
     fn bucket() -> Bucket {
         Bucket::new(Scheme::S3, "b")
     }
 
     /// Counts keys, each with its partition if it is taken, page by page.
-    fn counted(pages: &[&[(String, Option<u32>)]], prefix: &str, in_order: bool) -> DirectoryLists {
+    fn counted(pages: &[&[Keyed]], prefix: &str, in_order: bool) -> DirectoryLists {
         let mut directories = DirectoryLists::new(Some(vec![Uri::new(bucket(), prefix)]), in_order);
         for keys in pages {
             let mut page = PageBuilder::new(bucket());
@@ -345,7 +348,7 @@ mod tests {
     }
 
     /// The same, directory by directory, over all keys at once.
-    fn plainly(keys: &[(String, Option<u32>)], prefix: &str, partition: u32) -> Lists {
+    fn plainly(keys: &[Keyed], prefix: &str, partition: u32) -> Lists {
         let parent = |key: &str| key[..key.rfind('/').map_or(0, |slash| slash + 1)].to_owned();
         let own = keys.iter().filter(|(_, of)| *of == Some(partition)).map(|(key, _)| parent(key));
         let mut all = Lists::default();
@@ -365,7 +368,7 @@ mod tests {
             workers in 1usize..4,
         ) {
             // Some directories hold more keys than one LIST says.
-            let mut keys: Vec<(String, Option<u32>)> = keys.into_iter().collect();
+            let mut keys: Vec<Keyed> = keys.into_iter().collect();
             for number in 0..many * 700 {
                 keys.push((format!("p/a/{number:04}"), Some(number as u32 % 2)));
             }
@@ -373,7 +376,7 @@ mod tests {
             keys.dedup_by(|a, b| a.0 == b.0);
             for prefix in ["", "p/", "p/a"] {
                 let listed: Vec<_> = keys.iter().filter(|(key, _)| key.starts_with(prefix)).cloned().collect();
-                let mut pages: Vec<Vec<&[(String, Option<u32>)]>> = vec![Vec::new(); workers];
+                let mut pages: Vec<Vec<&[Keyed]>> = vec![Vec::new(); workers];
                 let (mut rest, mut cuts) = (listed.as_slice(), cuts.iter().cycle().enumerate());
                 while !rest.is_empty() {
                     let (number, cut) = cuts.next().unwrap();
