@@ -78,10 +78,10 @@ fn the_end_of_the_input_and_a_signal_are_no_yes() {
 #[test]
 fn it_says_how_far_the_writing_has_come() {
     let here = Here::new(&TAXES.replace("'data/", "'s3://b/data/"), &[]);
-    here.file("keys.txt", &(0..1_000).map(|number| format!("data/{number}/1.csv\n")).collect::<String>());
+    here.file("keys.txt", &(0..10_000).map(|number| format!("data/{number}/1.csv\n")).collect::<String>());
     let (code, shown) = answered(&here, "apply --concurrency 1 --listing s3://b/=keys.txt", Answer::Types("y\n"));
     assert_eq!(code, 0, "{shown}");
-    assert!(shown.contains(" of 1,000 manifests"), "{shown}");
+    assert!(shown.contains(" of 10,000 manifests"), "{shown}");
     assert!(here.run("apply --yes --listing s3://b/=keys.txt").ok().stderr.is_empty(), "no terminal, no line");
 }
 
