@@ -8,7 +8,7 @@ use super::backtrack::{Scratch, UNSET};
 use super::code::Code;
 use super::page::{Object, PageBuilder};
 use super::pattern::{RulePattern, plain};
-use super::values::{Captured, Read, names};
+use super::values::{Captured, Misread, Read, names};
 use super::{Mapper, Program, Sink, Taken, Why};
 use crate::rules::date::DatePieces;
 use crate::rules::table::{Claim, Column, Layout, Limits, LineKind, Matcher, Rule, Rules, Skip, Table, ValueSource};
@@ -19,20 +19,20 @@ use crate::value::{PartitionValue, hive_unescape};
 /// What a match binds: every name with its value, NULL where nothing was taken.
 type Bound = Vec<(String, Option<String>)>;
 
-/// By `fancy-regex`: no match, a bad date (`Err`), or what is bound. Where it backtracks without end, as the program must
+/// By `fancy-regex`: no match, why it is none after all (`Err`), or what is bound. Where it backtracks without end, as the program must
 /// not, it says nothing: such a case is rejected.
 fn by_expression(
     template: &Template,
     ignore_case: bool,
     text: &str,
-) -> Result<Option<Result<Bound, ()>>, TestCaseError> {
+) -> Result<Option<Result<Bound, Why>>, TestCaseError> {
     let expression = template.expression(ignore_case);
     let regex = fancy_regex::RegexBuilder::new(&expression.text).backtrack_limit(5_000_000).build().unwrap();
     let found = regex.captures(text).map_err(|gave_up| TestCaseError::reject(gave_up.to_string()))?;
     Ok(found.map(|found| bound_by_expression(&expression, &found)))
 }
 
-fn bound_by_expression(expression: &TemplateExpression, found: &fancy_regex::Captures<'_, str>) -> Result<Bound, ()> {
+fn bound_by_expression(expression: &TemplateExpression, found: &fancy_regex::Captures<'_, str>) -> Result<Bound, Why> {
     let mut bound: Bound = Vec::new();
     let mut dates: Vec<(Option<String>, usize, DatePieces, bool)> = Vec::new();
     for (number, group) in (1..).zip(&expression.groups) {
@@ -67,17 +67,21 @@ fn bound_by_expression(expression: &TemplateExpression, found: &fancy_regex::Cap
     }
     for (name, _, pieces, said) in dates {
         match (name, pieces.finish()) {
-            (_, None) => return Err(()),
+            (_, None) => return Err(Why::BadDate),
             (Some(name), Some(date)) => bound.push((name, said.then(|| date.value()))),
             (None, Some(_)) => {}
         }
+    }
+    let mut hive = (1..).zip(&expression.groups).filter(|(_, group)| group.kind == GroupKind::Hive);
+    if hive.any(|(number, _)| found.get(number).is_some_and(|taken| hive_unescape(taken.as_str()).is_none())) {
+        return Err(Why::BadValue);
     }
     bound.sort();
     Ok(bound)
 }
 
 /// By the compiled program's general matcher.
-fn by_program(template: &Template, ignore_case: bool, text: &str) -> Option<Result<Bound, ()>> {
+fn by_program(template: &Template, ignore_case: bool, text: &str) -> Option<Result<Bound, Why>> {
     let pattern = RulePattern::of_template(template, ignore_case);
     let code = Code::new(&plain(&pattern.parts), &[]);
     let mut slots = vec![UNSET; pattern.slots as usize];
@@ -87,11 +91,11 @@ fn by_program(template: &Template, ignore_case: bool, text: &str) -> Option<Resu
     Some(bound(&pattern, text, &slots))
 }
 
-fn bound(pattern: &RulePattern, text: &str, slots: &[u32]) -> Result<Bound, ()> {
+fn bound(pattern: &RulePattern, text: &str, slots: &[u32]) -> Result<Bound, Why> {
     let names = names(pattern);
     let captured = Captured { bucket: "", key: text, slots };
     let mut read = Read::default();
-    read.captures(pattern, &names, &captured, None).map_err(drop)?;
+    read.captures(pattern, &names, &captured, None).map_err(Misread::why)?;
     let kept = names.iter().filter(|name| name.name != "_");
     let mut bound: Bound = kept
         .map(|name| {
@@ -204,7 +208,7 @@ fn by_mapper(template: &Template, ignore_case: bool, texts: &[&str]) -> Vec<Mapp
 fn mapped_by_expression(template: &Template, ignore_case: bool, text: &str) -> Result<Mapped, TestCaseError> {
     let bound = match by_expression(template, ignore_case, text)? {
         None => return Ok(Err(Why::Unmatched)),
-        Some(Err(())) => return Ok(Err(Why::BadDate)),
+        Some(Err(why)) => return Ok(Err(why)),
         Some(Ok(bound)) => bound,
     };
     let groups = template.expression(ignore_case).groups;
@@ -213,7 +217,7 @@ fn mapped_by_expression(template: &Template, ignore_case: bool, text: &str) -> R
     let value = |(name, text): (String, Option<String>)| match text {
         None => Ok(PartitionValue::NULL),
         Some(text) if is_hive(&name) => {
-            hive_unescape(&text).map(|text| PartitionValue::new(&text)).ok_or(Why::BadValue)
+            Ok(PartitionValue::new(&hive_unescape(&text).expect("it was unescaped before")))
         }
         Some(text) => Ok(PartitionValue::new(&text)),
     };
