@@ -163,6 +163,7 @@ impl Compared {
             Some(values) => values,
             None if !is_manifest(key) => return self.other(key),
             None => match shape.around(key) {
+                None if is_of_other_columns(key, shape) => return self.other(key),
                 // No reader of the table looks into it, or it holds no line.
                 None => {
                     self.own += 1;
@@ -315,6 +316,12 @@ impl Compared {
 
 fn is_manifest(key: &str) -> bool {
     key.rsplit('/').next() == Some(MANIFEST)
+}
+
+/// Whether a directory of it bears the name of a partition column that the table has not: it is of another table.
+fn is_of_other_columns(key: &str, shape: &Shape) -> bool {
+    let mut names = key.split('/').filter_map(|component| Some(component.split_once('=')?.0));
+    names.any(|name| !shape.columns().any(|column| column.eq_ignore_ascii_case(name)))
 }
 
 /// Zero-byte objects that consoles and Hadoop make for folders; engines read them as nothing.
