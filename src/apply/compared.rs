@@ -163,7 +163,7 @@ impl Compared {
             Some(values) => values,
             None if !is_manifest(key) => return self.other(key),
             None => match shape.around(key) {
-                None if is_of_other_columns(key, shape) => return self.other(key),
+                None if names_a_partition(key) => return self.other(key),
                 // No reader of the table looks into it, or it holds no line.
                 None => {
                     self.own += 1;
@@ -318,10 +318,10 @@ fn is_manifest(key: &str) -> bool {
     key.rsplit('/').next() == Some(MANIFEST)
 }
 
-/// Whether a directory of it bears the name of a partition column that the table has not: it is of another table.
-fn is_of_other_columns(key: &str, shape: &Shape) -> bool {
-    let mut names = key.split('/').filter_map(|component| Some(component.split_once('=')?.0));
-    names.any(|name| !shape.columns().any(|column| column.eq_ignore_ascii_case(name)))
+/// Whether a directory of it names a partition: of another table, or of this one in a way of writing that is not its own,
+/// which `MSCK REPAIR TABLE` would take for one all the same.
+fn names_a_partition(key: &str) -> bool {
+    key.contains('=')
 }
 
 /// Zero-byte objects that consoles and Hadoop make for folders; engines read them as nothing.
