@@ -75,7 +75,6 @@ impl Subject for Moto {
         };
         let storage = storage.unwrap();
         marks.insert("crawler", format!("{:?}", parameters.unwrap().get("crawler")));
-        marks.insert("buckets", format!("{} {:?}", storage.number_of_buckets, storage.bucket_columns));
         marks.insert("parameters", format!("{:?}", storage.parameters));
         marks.insert("column", format!("{:?}", storage.columns.unwrap()[0].parameters));
         marks.insert("serde", format!("{:?}", storage.serde_info.unwrap().name));
@@ -95,8 +94,6 @@ impl Moto {
 }
 
 fn marked(mut storage: StorageDescriptor) -> StorageDescriptor {
-    storage.number_of_buckets = 4;
-    storage.bucket_columns = Some(vec!["id".to_owned()]);
     storage.parameters = Some([("crawler".to_owned(), "storage".to_owned())].into());
     storage.columns.as_mut().unwrap()[0].parameters = Some([("class".to_owned(), "personal".to_owned())].into());
     storage.serde_info.as_mut().unwrap().name = Some("theirs".to_owned());
