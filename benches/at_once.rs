@@ -4,6 +4,8 @@
 //! `cargo bench --bench at_once [-- KEYS [REQUESTS AT ONCE…]]`. One stream of pages lists a hundredth of the keys, for it
 //! takes ten minutes else. CPU is the client's own, by `/proc`; client and server share the machine.
 
+mod settings;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,14 +13,12 @@ use std::ops::Range;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use futures::TryStreamExt;
 use restitch::listing::Listing;
 use restitch::listing::s3::S3;
 use restitch::rules::table::Access;
 use restitch::uri::Uri;
+use settings::settings;
 
 const KEYS: usize = 10_000_000;
 const AT_ONCE: [usize; 4] = [1, 32, 100, 400];
@@ -61,16 +61,6 @@ fn measure(layout: &str, keys: usize, at_once: usize) {
         cpu * 1e9 / keys as f64,
         peak_mib(),
     );
-}
-
-fn settings(address: SocketAddr) -> SdkConfig {
-    let credentials = Credentials::new("AKIAEXAMPLE", "of no use", None, None, "bench");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(format!("http://{address}"))
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
 }
 
 /// User and system time of this process, in seconds.

@@ -4,13 +4,12 @@
 //! `cargo bench --bench listing`. Client and server share the machine, so each figure is the client's time and the few
 //! hundredths of it that sending takes.
 
+mod settings;
+
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::types::EncodingType;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::TryStreamExt;
@@ -18,6 +17,7 @@ use restitch::listing::Listing;
 use restitch::listing::s3::S3;
 use restitch::rules::table::Access;
 use restitch::uri::Uri;
+use settings::settings;
 
 const KEYS: u64 = 1_000;
 
@@ -50,16 +50,6 @@ fn listing(criterion: &mut Criterion) {
         });
     });
     group.finish();
-}
-
-fn settings(address: SocketAddr) -> SdkConfig {
-    let credentials = Credentials::new("AKIAEXAMPLE", "of no use", None, None, "bench");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(format!("http://{address}"))
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
 }
 
 /// Answers every request on a loopback port with the page, for as long as the process lives.

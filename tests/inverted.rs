@@ -3,8 +3,7 @@
 mod generate;
 mod oracle;
 mod program;
-
-use std::fmt;
+mod words;
 
 use generate::case;
 use oracle::Object;
@@ -17,27 +16,10 @@ use restitch::rules::table::Rules;
 use restitch::rules::wanted::{Allowed, Order, Wanted};
 use restitch::uri::Uri;
 use restitch::value::PartitionValue;
+use words::{cases, words};
 
 /// Cases of the property, if `PROPTEST_CASES` does not say otherwise.
 const CASES: u32 = 1_000;
-
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
-}
-
-/// The words of a tape; a failure shows what was made of them instead.
-#[derive(Clone)]
-struct Words(Vec<u32>);
-
-impl fmt::Debug for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} words", self.0.len())
-    }
-}
-
-fn words() -> impl Strategy<Value = Words> {
-    prop::collection::vec(any::<u32>(), 600..1_200).prop_map(Words)
-}
 
 /// Whether listing `reaches` shows an object.
 fn is_listed(reaches: &[Reach], uri: &str) -> bool {
@@ -114,7 +96,7 @@ fn holds(words: &[u32]) -> Result<(), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(CASES), failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_listed_for_some_partitions_is_all_of_them(words in words()) {

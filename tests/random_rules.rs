@@ -3,9 +3,9 @@
 mod generate;
 mod oracle;
 mod program;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use generate::{Case, case};
 use oracle::{Fate, Object, Oracle, Skipped, Why};
@@ -14,27 +14,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use restitch::rules::table::Rules;
+use words::{cases, words};
 
 /// Cases of the property, if `PROPTEST_CASES` does not say otherwise.
 const CASES: u32 = 10_000;
-
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
-}
-
-/// The words of a tape; a failure shows what was made of them instead.
-#[derive(Clone)]
-struct Words(Vec<u32>);
-
-impl fmt::Debug for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} words", self.0.len())
-    }
-}
-
-fn words() -> impl Strategy<Value = Words> {
-    prop::collection::vec(any::<u32>(), 600..1_200).prop_map(Words)
-}
 
 /// The rules of a case, where `check` accepts them.
 fn rules(case: &Case) -> Option<Rules> {
@@ -92,7 +75,7 @@ fn manifests(fates: &[Fate]) -> Vec<Manifest> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(CASES), failure_persistence: None, max_shrink_iters: 3_000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_rule_file_takes_what_the_language_says(words in words()) {

@@ -200,16 +200,14 @@ impl Compared {
             let what = if self.others == 1 { "is no manifest" } else { "are no manifests" };
             let error = foreign(format!("{shown} holds {} that {what} of this table", files(self.others)));
             let error = self.samples.iter().fold(error, |error, sample| error.note(sample.clone()));
-            return Some(
-                error
-                    .note("engines would read every file there as a list of objects")
-                    .help(if self.deeper == self.others {
-                        "if they are old manifests of this table, an apply with --adopt empties them; otherwise give the table a `location` \
-                         of its own"
-                    } else {
-                        "give the table a `location` of its own, or move those files away"
-                    }),
-            );
+            return Some(error.note("engines would read every file there as a list of objects").help(
+                if self.deeper == self.others {
+                    "if they are old manifests of this table, an apply with --adopt empties them; otherwise give the \
+                         table a `location` of its own"
+                } else {
+                    "give the table a `location` of its own, or move those files away"
+                },
+            ));
         }
         if !has_marker && self.own > 0 && !planning.adopt {
             let shown = location.shown();

@@ -13,6 +13,7 @@ use super::planning::{Planned, Planning};
 use super::{register, registration};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
+use crate::map::directories::KEYS_A_LIST;
 use crate::map::group::{Group, TableGroups};
 use crate::plan::brakes::{self, Braked};
 use crate::plan::catalog::owner;
@@ -25,9 +26,6 @@ use crate::plan::{Action, Counts, Draft, Kind, TablePlan, partial};
 use crate::rules::table::{Partitions, Publish, Removed, Table};
 use crate::store::Store;
 use crate::uri::{Shown, Uri};
-
-/// Keys that one request lists.
-const MAX_PAGE_KEYS: u64 = 1_000;
 
 /// Partitions shown where there are too many.
 const SAMPLES: usize = 3;
@@ -276,7 +274,7 @@ impl Drawing<'_> {
         let Some((only, applied)) = only.zip(self.applied()) else { return looked };
         let projected = self.planning.catalog.is_some() && self.table.partitions == Partitions::Projection;
         let prefixes = shape.prefixes(only);
-        if !projected && prefixes.len() as u64 <= applied.counts.partitions / MAX_PAGE_KEYS {
+        if !projected && prefixes.len() as u64 <= applied.counts.partitions / KEYS_A_LIST {
             looked.prefixes = prefixes;
         }
         looked

@@ -61,15 +61,7 @@ struct Run<'r> {
 impl Run<'_> {
     fn uri(&mut self, uri: &Uri) -> Result<()> {
         let mut page = PageBuilder::new(uri.bucket.clone());
-        page.push(&Object {
-            bucket: &uri.bucket,
-            key: &uri.key,
-            physical: None,
-            size: None,
-            modified: None,
-            storage_class: None,
-            etag: None,
-        });
+        page.push(&Object::bare(&uri.bucket, &uri.key));
         self.mapper.page(&page.finish(), &mut self.said)?;
         self.write()
     }

@@ -153,12 +153,7 @@ impl Lines {
 #[async_trait]
 impl Listing for Lines {
     fn list<'a>(&'a self, prefix: &Uri) -> BoxStream<'a, Result<Page>> {
-        let prefix = prefix.clone();
-        self.all().try_filter_map(move |page| std::future::ready(Ok(below(page, &prefix)))).boxed()
-    }
-
-    async fn any(&self, prefix: &Uri) -> Result<bool> {
-        Ok(self.list(prefix).try_next().await?.is_some())
+        below(self.all(), prefix)
     }
 
     fn requests(&self) -> Requests {
@@ -170,8 +165,14 @@ impl Listing for Lines {
     }
 }
 
+/// Of all that is listed, the objects below `prefix`.
+pub(super) fn below<'a>(all: BoxStream<'a, Result<Page>>, prefix: &Uri) -> BoxStream<'a, Result<Page>> {
+    let prefix = prefix.clone();
+    all.try_filter_map(move |page| std::future::ready(Ok(page_below(page, &prefix)))).boxed()
+}
+
 /// The page's objects below `prefix`, if there are any.
-pub(super) fn below(page: Page, prefix: &Uri) -> Option<Page> {
+fn page_below(page: Page, prefix: &Uri) -> Option<Page> {
     if page.bucket() != &prefix.bucket {
         return None;
     }

@@ -27,6 +27,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
 use self::upkeep::Upkeep;
@@ -55,8 +56,13 @@ pub trait Listing: Debug + Send + Sync {
         self.list(prefix)
     }
 
-    /// Whether anything lies below `prefix`; at most one request for one key.
-    async fn any(&self, prefix: &Uri) -> Result<bool>;
+    /// Whether anything lies below `prefix`; of what is asked live, at most one request for one key.
+    ///
+    /// # Errors
+    /// As [`Listing::list`].
+    async fn any(&self, prefix: &Uri) -> Result<bool> {
+        Ok(self.list(prefix).try_next().await?.is_some())
+    }
 
     /// The same source, whose requests count from 0, where several prefixes may be listed at once.
     fn apart(&self) -> Option<Arc<dyn Listing>> {

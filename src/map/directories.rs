@@ -320,7 +320,7 @@ mod tests {
         for keys in pages {
             let mut page = PageBuilder::new(bucket());
             for (key, _) in *keys {
-                page.push(&object(&bucket(), key));
+                page.push(&Object::bare(&bucket(), key));
             }
             let page = page.finish();
             directories.page_begins(&page);
@@ -337,10 +337,6 @@ mod tests {
             directories.page_ends(&page);
         }
         directories
-    }
-
-    fn object<'o>(bucket: &'o Bucket, key: &'o str) -> Object<'o> {
-        Object { bucket, key, physical: None, size: None, modified: None, storage_class: None, etag: None }
     }
 
     fn taken(number: u32) -> Taken {
@@ -412,7 +408,7 @@ mod tests {
             let pages: Vec<_> = flat.chunks(page).collect();
             let mut directories = counted(&pages, "", true);
             for key in ["flat/0001", "flat/2000", "one/x"] {
-                directories.take(&object(&bucket(), key), taken(0));
+                directories.take(&Object::bare(&bucket(), key), taken(0));
             }
             assert_eq!(directories.finish(), Some(vec![Lists { lists: 4, at_least: false }]));
         }

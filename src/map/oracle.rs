@@ -187,15 +187,7 @@ fn by_mapper(template: &Template, ignore_case: bool, texts: &[&str]) -> Vec<Mapp
     let mut page = PageBuilder::new(bucket.clone());
     for text in texts {
         let key = text.strip_prefix("k/").unwrap();
-        page.push(&Object {
-            bucket: &bucket,
-            key,
-            physical: None,
-            size: None,
-            modified: None,
-            storage_class: None,
-            etag: None,
-        });
+        page.push(&Object::bare(&bucket, key));
     }
     let mut said = Said(Vec::new());
     mapper.page(&page.finish(), &mut said).unwrap();

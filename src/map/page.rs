@@ -60,7 +60,12 @@ pub struct Object<'a> {
     pub etag: Option<&'a str>,
 }
 
-impl Object<'_> {
+impl<'a> Object<'a> {
+    /// One of which nothing but where it lies is known.
+    pub fn bare(bucket: &'a Bucket, key: &'a str) -> Object<'a> {
+        Object { bucket, key, physical: None, size: None, modified: None, storage_class: None, etag: None }
+    }
+
     /// What stands behind the last slash of the key.
     pub fn base_name(&self) -> &str {
         &self.key[memchr::memrchr(b'/', self.key.as_bytes()).map_or(0, |slash| slash + 1)..]

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::shape::did_you_mean;
-use super::table::{Column, Rules, Table};
+use super::table::{Column, Operator, Rules, Table};
 use super::wanted::{Allowed, Order, Wanted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::uri::Shown;
@@ -33,16 +33,6 @@ enum Is {
     Compared(Operator, Value),
     In { values: Vec<Value>, negated: bool },
     Null { negated: bool },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 #[derive(Clone, Debug)]

@@ -157,11 +157,7 @@ pub async fn draw<A: Also>(
         let (as_of, left_out) = (mapped::now_s(), Shapes::new(rules));
         return Ok(Drawn { as_of, listed: Vec::new(), tables, left_out, gone, only: None });
     }
-    let progress = Progress::start(global);
-    let mapped = mapped::all(rules, sources, global.memory, also, &mut |at| progress.listing(at)).await?;
-    drop(progress);
-    let Mapped { listed, as_of, tables, left_out } = mapped;
-    (planning.as_of, planning.now) = (as_of, mapped::now_s());
+    let Mapped { listed, as_of, tables, left_out } = map(global, rules, sources, also, &mut planning).await?;
     let each = rules.tables.iter().zip(places).zip(tables);
     let mut drawn: Vec<DrawnTable> = stream::iter(each)
         .map(|((table, place), mapped)| draw_table(table, place, mapped, &planning))
@@ -188,6 +184,20 @@ pub async fn draw<A: Also>(
         drawn.extend(draw_removed(removed, store, &planning).await?);
     }
     Ok(Drawn { as_of, listed, tables: drawn, left_out, gone, only: None })
+}
+
+/// Lists and maps, showing how far that is; `planning` is of the time when it was done.
+pub(super) async fn map<A: Also>(
+    global: &Global,
+    rules: &Rules,
+    sources: &Sources,
+    also: impl Fn() -> A + Send + 'static,
+    planning: &mut Planning,
+) -> Result<Mapped> {
+    let progress = Progress::start(global);
+    let mapped = mapped::all(rules, sources, global.memory, also, &mut |at| progress.listing(at)).await?;
+    (planning.as_of, planning.now) = (mapped.as_of, mapped::now_s());
+    Ok(mapped)
 }
 
 /// A digest of all that decides the tables' lines, where a commit stands for every object: `None` where anything that is

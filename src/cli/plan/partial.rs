@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::draw::{Drawn, DrawnTable, TABLES, draw_table, place};
+use super::draw::{Drawn, DrawnTable, TABLES, draw_table, map, place};
 use crate::apply::Options;
 use crate::apply::current;
-use crate::apply::mapped::{self, Also, Mapped};
+use crate::apply::mapped::{Also, Mapped};
 use crate::apply::planning::Planning;
 use crate::catalog::Catalogs;
-use crate::cli::{Global, Progress};
+use crate::cli::Global;
 use crate::error::Result;
 use crate::listing::{Sources, touched};
 use crate::map::{Mapper, Program};
@@ -163,11 +163,7 @@ pub async fn draw<A: Also>(
     }
     // As in a whole run: markers first, then the listing.
     let places: Vec<_> = stream::iter(places).buffered(TABLES).try_collect().await?;
-    let progress = Progress::start(global);
-    let mapped = mapped::all(rules, &sources, global.memory, also, &mut |at| progress.listing(at)).await?;
-    drop(progress);
-    let Mapped { listed, as_of, tables, left_out } = mapped;
-    (planning.as_of, planning.now) = (as_of, mapped::now_s());
+    let Mapped { listed, as_of, tables, left_out } = map(global, rules, &sources, also, &mut planning).await?;
     let mapped = tables.into_iter().zip(&partial.wanted).filter(|(_, wanted)| !wanted.is_empty());
     let each = asked().zip(places).zip(mapped);
     let drawn: Vec<DrawnTable> = stream::iter(each)

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
 
 use self::checked::Checked;
@@ -144,12 +144,7 @@ impl Inventory {
 #[async_trait]
 impl Listing for Inventory {
     fn list<'a>(&'a self, prefix: &Uri) -> BoxStream<'a, Result<Page>> {
-        let prefix = prefix.clone();
-        self.all().try_filter_map(move |page| std::future::ready(Ok(below(page, &prefix)))).boxed()
-    }
-
-    async fn any(&self, prefix: &Uri) -> Result<bool> {
-        Ok(self.list(prefix).try_next().await?.is_some())
+        below(self.all(), prefix)
     }
 
     fn requests(&self) -> Requests {

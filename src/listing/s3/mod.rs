@@ -29,6 +29,7 @@ use futures::stream::BoxStream;
 use super::{Listing, Page, Requests};
 use crate::error::{Error, ErrorKind, Result};
 use crate::listing::upkeep::Upkeep;
+use crate::map::directories::KEYS_A_LIST;
 use crate::plan::cost::Price;
 use crate::rules::table::Access;
 use crate::uri::{Bucket, Shown, Uri};
@@ -45,7 +46,7 @@ use parallel::Parallel;
 use watch::Counts;
 
 /// Keys a page at most, by S3's own rule.
-pub(crate) const MAX_PAGE_KEYS: usize = 1_000;
+pub(crate) const MAX_PAGE_KEYS: usize = KEYS_A_LIST as usize;
 
 /// Requests on their way at once, where nothing says.
 const REQUESTS: usize = 100;

@@ -22,15 +22,7 @@ impl Mapper<'_> {
     /// # Errors
     /// `Unsupported` where a rule with repeated captures takes too many steps on the key.
     pub fn touched(&mut self, uri: &Uri, wanted: &mut [Wanted]) -> Result<bool> {
-        let object = Object {
-            bucket: &uri.bucket,
-            key: &uri.key,
-            physical: None,
-            size: None,
-            modified: None,
-            storage_class: None,
-            etag: None,
-        };
+        let object = Object::bare(&uri.bucket, &uri.key);
         let (base_name, _) = self.enter(&object, self.directory.is_in(&uri.bucket));
         if self.directory.is_manifest() {
             return Ok(false);

@@ -61,16 +61,7 @@ impl Store {
         let bucket = Bucket::new(Scheme::S3, "b");
         let mut page = PageBuilder::new(bucket.clone());
         for key in below.by_ref().take(size) {
-            let bucket = &bucket;
-            page.push(&Object {
-                bucket,
-                key,
-                physical: None,
-                size: None,
-                modified: None,
-                storage_class: None,
-                etag: None,
-            });
+            page.push(&Object::bare(&bucket, key));
         }
         let page = page.finish();
         let last = (!page.is_empty()).then(|| page.key(page.len() - 1).to_owned());
