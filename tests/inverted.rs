@@ -147,6 +147,28 @@ fn reaches(rule: &str, columns: &str, table: &str, allowed: Vec<Allowed>) -> Vec
     invert::listed(&rules, &[wanted]).into_iter().map(shown).collect()
 }
 
+/// Found at random: without the first table's marker its objects fell to the second.
+#[test]
+fn the_first_table_that_waits_for_a_marker_has_its_say_under_claim_first() {
+    let text = |claim: &str| {
+        format!(
+            "[defaults]\nclaim = '{claim}'\n\
+             [[table.t0.rule]]\nmatch = 's3://b/{{x}}/k={{_}}/'\ndone = 's3://two/done/{{x}}/ok'\n\
+             [table.t1]\npartitioned_by = ['x string']\n[[table.t1.rule]]\nmatch = 's3://b/{{x}}/{{_}}/{{_}}'\n"
+        )
+    };
+    let listed = |claim: &str| {
+        let loaded = program::read(&text(claim));
+        let rules = loaded.rules.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        let mut wanted = vec![Wanted::default(); 2];
+        wanted[1].insert(vec![PartitionValue::new("ab")]);
+        let reaches = invert::listed(&rules, &wanted).into_iter();
+        reaches.map(|reach| reach.prefix.raw()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("first"), ["s3://b/ab/", "s3://two/done/"]);
+    assert_eq!(listed("every"), ["s3://b/ab/"]);
+}
+
 fn is(text: &str) -> Allowed {
     Allowed::value(PartitionValue::new(text))
 }

@@ -36,13 +36,15 @@ pub struct Reach {
 /// sorted, none inside another. `wanted` has one entry per table of the rules.
 pub fn listed(rules: &Rules, wanted: &[Wanted]) -> Vec<Reach> {
     let mut all = Vec::new();
+    // Under `claim = "first"` an object that no marker holds for one table is another's.
+    let any_table = rules.claim == Claim::First && wanted.iter().any(|wanted| !wanted.is_empty());
     for (table, wanted) in rules.tables.iter().zip(wanted) {
         for allowed in wanted.each() {
             for rule in &table.rules {
                 all.extend(rule_reaches(rules, table, rule, &allowed));
             }
         }
-        if !wanted.is_empty() {
+        if any_table || !wanted.is_empty() {
             let markers = table.rules.iter().filter(|rule| !marker_follows(rules, table, rule));
             let markers = markers.filter_map(|rule| rule.done.as_ref());
             all.extend(markers.flat_map(|done| done.literal_prefixes(false)).map(Reach::from));
