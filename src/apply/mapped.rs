@@ -21,7 +21,7 @@ use crate::map::group::{TableGroups, line_hash};
 use crate::map::shapes::Shapes;
 use crate::map::{Program, Sink};
 use crate::plan::brakes;
-use crate::plan::cost::QueryLists;
+use crate::plan::cost::{self, QueryLists};
 use crate::plan::manifest::Shape;
 use crate::plan::traps::{TrapCounts, Traps};
 use crate::rules::table::{Rules, Table};
@@ -203,9 +203,10 @@ fn needs_order(rules: &Rules, sources: &Sources) -> bool {
         || sources.may_say_addresses()
 }
 
-/// What counts the LISTs of queries; of local folders no engine asks for any.
+/// What counts the LISTs of queries, where some engine makes any; of local folders none does.
 fn directory_lists(program: &Program, sources: &Sources) -> Result<Option<DirectoryLists>> {
-    if program.prefixes().all(|prefix| prefix.bucket.scheme == Scheme::File) {
+    let is_local = program.prefixes().all(|prefix| prefix.bucket.scheme == Scheme::File);
+    if is_local || !program.rules.tables.iter().any(cost::makes_lists) {
         return Ok(None);
     }
     let parts = sources.cover(program.prefixes())?;

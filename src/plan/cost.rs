@@ -33,7 +33,7 @@ impl QueryLists {
     /// Of the partitions of `table`, each with the LISTs of its objects' directories; `None` where there are none, or no
     /// engine of the table makes LISTs.
     pub fn of(table: &Table, partitions: &[(Lists, &[PartitionValue])]) -> Option<QueryLists> {
-        table.engines.iter().any(lists_directories).then_some(())?;
+        makes_lists(table).then_some(())?;
         let all: u64 = partitions.iter().map(|(lists, _)| lists.lists + 1).sum();
         // Of several the first by its values, whoever counted it.
         let ((Lists { lists, at_least }, values), _) =
@@ -43,9 +43,10 @@ impl QueryLists {
     }
 }
 
-/// Whether an engine finds a manifest's objects by listing their directories; Hive and Spark ask for each object.
-fn lists_directories(engine: &Engine) -> bool {
-    matches!(engine, Engine::Athena | Engine::Trino { .. })
+/// Whether some engine of the table finds a manifest's objects by listing their directories; Hive and Spark ask for each
+/// object.
+pub fn makes_lists(table: &Table) -> bool {
+    table.engines.iter().any(|engine| matches!(engine, Engine::Athena | Engine::Trino { .. }))
 }
 
 /// What a store asks for reading.
